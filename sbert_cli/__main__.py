@@ -1,0 +1,10 @@
+"""`python -m sbert_cli` is `sbert`."""
+
+from __future__ import annotations
+
+import sys
+
+from sbert_cli.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""What there is to choose: groups, choices, recipes and keys, read from the YAML files as text.
+
+A line reader of the house's own plain YAML, so that help needs neither Hydra nor a YAML library.
+Knows nothing of how the files are composed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+HIDDEN = ("defaults", "hydra")  # blocks that configure the composition, not the program
+KEY = re.compile(r"(?P<indent> *)(?P<name>[\w./@-]+):(?: +(?P<value>.*))?")
+ITEM = re.compile(r" *- +(?:override +)?/?(?P<group>[\w/.-]+)(?:@[\w.]*)?(?:: *(?P<choice>\S+))?")
+# Words of a key's name or comment that tell what it takes where the default is null.
+TYPES = (
+    (re.compile(r"\b(number|many|steps|first|tokens|threads|dimensions|length|size)\b"), "int"),
+    (re.compile(r"\b(name|text|file|folder|dir|column|path|source|branch|output)\b"), "text"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of a YAML file: dotted name, default as written, comment behind it."""
+
+    name: str
+    default: str
+    comment: str
+
+    @property
+    def type(self) -> str:
+        """What the key takes, in a word: from the default, else from the comment."""
+        if self.default == "???":
+            return "required"
+        if self.default == "null":
+            words = f"{self.name.replace('_', ' ')} {self.comment.partition('null:')[0]}"
+            found = (kind for rule, kind in TYPES if rule.search(words))
+            return f"{next(found, 'any')} or null"
+        return _type(self.default)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A YAML file as a person reads it: what it is, what it picks of each group, its keys."""
+
+    path: Path
+    about: str
+    picks: dict[str, str]
+    keys: tuple[Key, ...]
+
+
+def _type(text: str) -> str:
+    if text in ("true", "false"):
+        return "bool"
+    if text.startswith(("[", "{")):
+        return "list" if text.startswith("[") else "mapping"
+    for kind, name in ((int, "int"), (float, "float")):
+        try:
+            kind(text)
+        except ValueError:
+            continue
+        return name
+    return "text"
+
+
+@cache
+def folder(package: str) -> Path:
+    """The folder of the package's YAML files: `configs` or `recipes`."""
+    spec = find_spec(f"sbert_cli.{package}")
+    assert spec is not None and spec.submodule_search_locations
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def files(place: Path) -> dict[str, Path]:
+    """The YAML files of a folder by stem, sorted."""
+    return {path.stem: path for path in sorted(place.glob("*.yaml"))}
+
+
+def groups(*extra: Path) -> dict[str, dict[str, Path]]:
+    """The choices of every group by name: ours, then those of the folders in `extra`.
+
+    Where both have a name ours wins, as Hydra looks into the packaged configs first.
+    """
+    found: dict[str, dict[str, Path]] = {}
+    for place in (folder("configs"), *extra):
+        for path in sorted(place.glob("*/*.yaml")):
+            found.setdefault(path.parent.name, {}).setdefault(path.stem, path)
+    return found
+
+
+def commands() -> dict[str, Path]:
+    """The primary configs of the commands by name."""
+    return files(folder("configs"))
+
+
+def recipes() -> dict[str, Path]:
+    """The bundled recipes by name."""
+    return files(folder("recipes"))
+
+
+def read(path: Path) -> Page:
+    """A YAML file's first comment line, picks and keys; blocks of Hydra's own are left out."""
+    about = ""
+    picks: dict[str, str] = {}
+    keys: list[Key] = []
+    stack: list[tuple[int, str]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        text, comment = _cut(line)
+        if not text:
+            is_header = comment.startswith("@package")
+            about = about or ("" if is_header or keys or picks else comment)
+            continue
+        match = KEY.fullmatch(text)
+        if match is None:
+            _add_item(text, stack, picks, keys)
+            continue
+        indent = len(match["indent"])
+        stack = [level for level in stack if level[0] < indent] + [(indent, match["name"])]
+        value = (match["value"] or "").strip()
+        if value and stack[0][1] not in HIDDEN:
+            name = ".".join(part for _, part in stack)
+            keys.append(Key(name, value, comment))
+    return Page(path, about, picks, tuple(keys))
+
+
+def _add_item(
+    text: str, stack: list[tuple[int, str]], picks: dict[str, str], keys: list[Key]
+) -> None:
+    """A `- ` line: a pick of the defaults list, else one more item of the list above it."""
+    top = stack[0][1] if stack else ""
+    match = ITEM.fullmatch(text)
+    if top == "defaults" and match is not None:
+        group, choice = match["group"], match["choice"]
+        if choice is not None and not group.startswith("hydra"):
+            picks[group] = choice
+    elif top not in HIDDEN:
+        name = ".".join(part for _, part in stack)
+        item = text.strip().removeprefix("- ")
+        if keys and keys[-1].name == name:
+            item = f"{keys.pop().default[1:-1]}, {item}"
+        keys.append(Key(name, f"[{item}]", ""))
+
+
+def _cut(line: str) -> tuple[str, str]:
+    """A line without its comment, and the comment; a # inside quotes starts none."""
+    quote = ""
+    for place, letter in enumerate(line):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter == "#" and (place == 0 or line[place - 1].isspace()):
+            return line[:place].rstrip(), line[place + 1 :].strip()
+    return line.rstrip(), ""
+
+
+def is_key(name: str) -> bool:
+    """Whether the first part of a dotted name is a group, or a key of some command."""
+    return re.split(r"[./@]", name.lstrip("+~"))[0] in _heads()
+
+
+@cache
+def _heads() -> frozenset[str]:
+    keys = (key.name for path in commands().values() for key in read(path).keys)
+    return frozenset(["hydra", *groups(), *(key.partition(".")[0] for key in keys)])

@@ -1,0 +1,1 @@
+"""One file a verb: settings in, engine calls, report out."""

@@ -1,0 +1,91 @@
+"""sbert eval: score a model on a task; a table for people, JSON for programs, a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sbert_cli import console
+from sbert_cli.commands.encode import check_prompt
+from sbert_cli.config import pick, plain, settings
+from sbert_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from sbert_cli.evaluation import Result
+    from sbert_cli.report.run import RunFolder
+
+GROUPS = ("model", "pooling", "head", "engine", "evaluator")
+
+
+def run(cfg: DictConfig) -> float:
+    """Evaluate and give the primary score, for sweepers."""
+    config = plain(cfg)
+    asked = settings(EvalSettings, config, GROUPS)
+    from sbert_cli.commands.assemble import build_embedder, truncation
+    from sbert_cli.evaluation import EVALUATORS
+
+    evaluator = pick(EVALUATORS, config["evaluator"], "evaluator", offline=asked.offline)
+    if evaluator is None:
+        raise UsageError(
+            "evaluator=none scores nothing",
+            where="config key evaluator=none",
+            fix="sbert ls evaluator lists what there is",
+        )
+    embedder = build_embedder(config)
+    from omegaconf import OmegaConf
+
+    from sbert_cli.report.run import RunFolder
+
+    model = str(config["model"].get("path", config["model"]["name"]))
+    with RunFolder("eval", asked.run_dir) as folder:
+        folder.begin(OmegaConf.to_yaml(cfg, resolve=True))
+        with console.progress("encoding") as bar:
+            result = evaluator(lambda texts: embedder.encode(texts, bar.advance))
+        summary = [("model", model), ("score", result.headline), ("texts", truncation(embedder))]
+        write_report(folder, f"{result.name} of {model}", summary, result)
+        folder.record({"eval": result.to_json()})
+        folder.status("finished", score=result.to_json()["score"])
+    show(result)
+    console.note(f"{truncation(embedder)}; report {folder.path / 'report.html'}")
+    if asked.json:
+        console.write_json({**result.to_json(), "model": model, "run_dir": str(folder.path)})
+    return result.score
+
+
+@dataclass(frozen=True, slots=True)
+class EvalSettings:
+    """The keys of configs/eval.yaml."""
+
+    normalize: bool
+    truncate_dim: int | None
+    prompt: str | None
+    prompt_name: str | None
+    run_dir: str | None
+    offline: bool
+    json: bool
+
+    def __post_init__(self) -> None:
+        check_prompt(self.prompt, self.prompt_name)
+
+
+def show(result: Result) -> None:
+    """The result as a table for people."""
+    rows = [
+        (name, "not defined" if value != value else value) for name, value in result.metrics.items()
+    ]
+    console.show_table(f"{result.name}, {result.rows:,} pairs", ("metric", "× 100"), rows)
+    console.note(result.headline)
+
+
+def write_report(
+    folder: RunFolder, title: str, summary: list[tuple[str, str]], result: Result
+) -> None:
+    """report.html, the CSV table and the plots of one result."""
+    from sbert_cli.evaluation.report import sections
+    from sbert_cli.report import html
+
+    result.append_csv(folder.path, epoch=-1, steps=-1)
+    parts = sections(result, folder.plots)
+    html.write_report(folder.path / "report.html", title=title, summary=summary, sections=parts)

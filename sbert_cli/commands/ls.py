@@ -1,0 +1,96 @@
+"""sbert ls: what there is to choose: groups, choices, recipes, models and datasets by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sbert_cli import choices, console
+from sbert_cli.errors import UsageError, listed, nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sbert_cli.hub.store import Kind
+
+Row = dict[str, object]
+
+
+def run(words: Sequence[str], *, as_json: bool) -> None:
+    """List all lists, or the one that is named; a table, or one JSON object."""
+    lists: dict[str, Callable[[], list[Row]]] = {
+        **{name: partial(_pages, files) for name, files in choices.groups().items()},
+        "recipes": partial(_pages, choices.recipes()),
+        "models": _models,
+        "datasets": _datasets,
+    }
+    if len(words) > 1 or (words and words[0] not in lists):
+        raise _unknown(words, [*lists])
+    rows = lists[words[0]]() if words else _overview()
+    if as_json:
+        console.write_json({words[0] if words else "lists": rows})
+    else:
+        header = [*rows[0]] if rows else ["name"]
+        console.show_table("", header, [[*row.values()] for row in rows], data=True)
+
+
+def _unknown(words: Sequence[str], lists: Sequence[str]) -> UsageError:
+    if len(words) > 1:
+        return UsageError(
+            f"sbert ls takes one word, not {len(words)}",
+            where=f"argument {words[1]}",
+            fix=f"sbert ls {words[0]}",
+        )
+    word = words[0]
+    near = nearest(word, lists)
+    hint = f", did you mean '{near}'?" if near else f" (there are: {listed(lists)})"
+    fix = f"sbert ls {near}" if near else "sbert ls"
+    group = word.partition("=")[0]
+    if "=" in word and group in lists:
+        hint, fix = "; its keys are shown by sbert show", f"sbert show {word}"
+    return UsageError(f"no list is called '{word}'{hint}", where=f"argument {word}", fix=fix)
+
+
+def _overview() -> list[Row]:
+    from sbert_cli.hub import catalogue
+
+    named = {**choices.groups(), "recipes": choices.recipes()}
+    rows: list[Row] = [
+        {"list": name, "count": len(names), "names": ", ".join(names)}
+        for name, names in named.items()
+    ]
+    for name, count in (("models", len(catalogue.MODELS)), ("datasets", len(catalogue.DATASETS))):
+        rows.append({"list": name, "count": count, "names": f"sbert ls {name} shows them"})
+    return rows
+
+
+def _pages(files: dict[str, Path]) -> list[Row]:
+    return [{"name": name, "about": choices.read(path).about} for name, path in files.items()]
+
+
+def _models() -> list[Row]:
+    from sbert_cli.hub import catalogue
+
+    return [
+        {"name": name, "about": about, "downloaded": _here("model", name)}
+        for name, about in catalogue.MODELS.items()
+    ]
+
+
+def _datasets() -> list[Row]:
+    from sbert_cli.hub import catalogue
+
+    return [
+        {"name": name, "about": dataset.about, "downloaded": _here("dataset", name)}
+        for name, dataset in catalogue.DATASETS.items()
+    ]
+
+
+def _here(kind: Kind, name: str) -> str:
+    """Whether the cache has it complete, under its own name or its repo's."""
+    from sbert_cli.hub import catalogue, store
+
+    folders = {name} if kind == "dataset" else {name, catalogue.find_model(name).folder}
+    there = any(store.is_complete(store.folder_of(kind, folder)) for folder in folders)
+    return "yes" if there else "no"

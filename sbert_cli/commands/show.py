@@ -1,0 +1,114 @@
+"""sbert show: one choice, recipe or command: what it is, its keys, types, defaults and file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from sbert_cli import choices, console
+from sbert_cli.errors import UsageError, listed, nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+T = TypeVar("T")
+HEADER = ("key", "type", "default", "about")
+RECIPE = "recipe"
+
+
+def run(words: Sequence[str], *, as_json: bool) -> None:
+    """Describe what is named: a table for people, or one JSON object."""
+    if len(words) != 1:
+        raise UsageError(
+            "show what?" if not words else f"sbert show takes one word, not {len(words)}",
+            where="sbert show",
+            fix="sbert show loss=softmax, sbert show recipe=demo or sbert show train",
+        )
+    prefix, path = _find(words[0])
+    page = choices.read(path)
+    rows = _rows(page, prefix)
+    if as_json:
+        keys = [dict(zip(HEADER, row, strict=True)) for row in rows]
+        found = {"name": words[0], "about": page.about, "file": str(path), "keys": keys}
+        console.write_json(found)
+        return
+    console.write_out(f"{words[0]}: {page.about}")
+    console.write_out(f"file {path}")
+    if rows:
+        console.show_table("", HEADER, rows, data=True)
+    else:
+        console.write_out("no keys: choosing it is all there is to set")
+
+
+def _find(word: str) -> tuple[str, Path]:
+    """The prefix of the keys on a command line, and the file; raises UsageError."""
+    group, is_choice, name = word.partition("=")
+    groups = choices.groups()
+    if not is_choice:
+        found = {**choices.recipes(), **choices.commands()}
+        if word in found:
+            return "", found[word]
+        return _choice_anywhere(word, groups)
+    if group == RECIPE:
+        return "", _named(name, choices.recipes(), "recipe", "recipe={}")
+    names = _named(group, {**groups, RECIPE: {}}, "group", f"{{}}={name}")
+    return f"{group}.", _named(name, names, group, f"{group}={{}}")
+
+
+def _choice_anywhere(word: str, groups: dict[str, dict[str, Path]]) -> tuple[str, Path]:
+    """A choice by its bare name, where one group alone has it."""
+    where = [group for group, names in groups.items() if word in names]
+    if len(where) == 1:
+        return f"{where[0]}.", groups[where[0]][word]
+    if where:
+        pairs = listed(f"{group}={word}" for group in where)
+        raise UsageError(
+            f"several groups have a choice '{word}'", where=f"argument {word}", fix=pairs
+        )
+    pairs_of_all = (f"{group}={name}" for group, names in groups.items() for name in names)
+    names = {pair.partition("=")[2]: pair for pair in pairs_of_all}
+    words = {**names, **{name: name for name in (*choices.recipes(), *choices.commands())}}
+    near = nearest(word, words)
+    if near is None and word in groups:
+        fix = f"sbert ls {word}"
+    else:
+        fix = f"sbert show {words[near]}" if near else "sbert ls"
+    raise UsageError(
+        f"no choice, recipe or command is called '{word}'", where=f"argument {word}", fix=fix
+    )
+
+
+def _named(name: str, known: dict[str, T], family: str, form: str) -> T:
+    """The entry of that name; raises UsageError with the nearest, put into `form`."""
+    if name in known:
+        return known[name]
+    near = nearest(name, known)
+    raise UsageError(
+        f"no {family} is called '{name}'" + (f", did you mean '{near}'?" if near else ""),
+        where=f"argument {form.format(name)}",
+        fix=f"sbert show {form.format(near)}" if near else f"one of: {listed(known)}",
+    )
+
+
+def _rows(page: choices.Page, prefix: str) -> list[tuple[str, str, str, str]]:
+    """Groups it picks from, then its keys as they are typed; name: the entry, is left out."""
+    comments = _comments()
+    picks = [(group, "choice", choice, "") for group, choice in page.picks.items()]
+    keys = [
+        (f"{prefix}{key.name}", key.type, key.default, key.comment or comments.get(key.name, ""))
+        for key in page.keys
+        if not re.fullmatch(r"(modules\.\w+\.)?name", key.name) or not prefix
+    ]
+    return [*picks, *keys]
+
+
+def _comments() -> dict[str, str]:
+    """What sbert train says of its own keys: a recipe sets them without repeating it."""
+    page = choices.read(choices.commands()["train"])
+    groups = (
+        (f"{group}.{key.name}", key.comment)
+        for group, choice in page.picks.items()
+        for key in choices.read(choices.groups()[group][choice]).keys
+    )
+    return {**dict(groups), **{key.name: key.comment for key in page.keys}}

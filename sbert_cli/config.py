@@ -1,0 +1,173 @@
+"""From a composed configuration to typed Python.
+
+The only place below `commands/` that knows omegaconf. A node names a registry entry and its
+arguments; nothing here imports by name.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from sbert_cli.errors import UsageError, listed, nearest, unknown
+
+T = TypeVar("T")
+
+
+def plain(node: Any) -> dict[str, Any]:
+    """An OmegaConf node as a plain dict, with every interpolation resolved.
+
+    Raises UsageError when a mandatory value (`???`) was not given.
+    """
+    if isinstance(node, dict):
+        return node
+    from omegaconf import OmegaConf
+    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+    try:
+        data = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        key = str(error.full_key or "")
+        raise UsageError(
+            f"no value for '{key}'",
+            where=f"config key {key}",
+            fix=f"add {key}=...; --help tells what it is",
+        ) from None
+    except OmegaConfBaseException as error:
+        raise UsageError(str(error).splitlines()[0], where=f"config key {error.full_key}") from None
+    assert isinstance(data, dict)
+    return {str(key): value for key, value in data.items()}
+
+
+def pick(
+    registry: Mapping[str, Callable[..., T]], node: Mapping[str, Any], family: str, **runtime: Any
+) -> T:
+    """Build the registry entry that `node["name"]` names with the other keys as its arguments.
+
+    `runtime` holds what only the program knows (dimensions, texts, labels); an entry receives
+    those of them that it asks for. Raises UsageError for an unknown name, key, type or value.
+    """
+    arguments = dict(node)
+    name = arguments.pop("name", None)
+    if name not in registry:
+        raise unknown(family, str(name), registry, f"config key {family}.name={name}")
+    target = registry[name]
+    wanted = inspect.signature(target).parameters
+    given = {key: value for key, value in runtime.items() if key in wanted}
+    return bind(target, {**arguments, **given}, where=family, hidden=set(given))
+
+
+def settings(target: Callable[..., T], config: Mapping[str, Any], groups: Collection[str]) -> T:
+    """The keys of a command's configuration that are no groups, checked, as `target`."""
+    return bind(target, {k: v for k, v in config.items() if k not in groups}, where="")
+
+
+def bind(
+    target: Callable[..., T],
+    values: Mapping[str, Any],
+    *,
+    where: str,
+    hidden: set[str] | frozenset[str] = frozenset(),
+) -> T:
+    """Call `target` with `values`, checked against its signature: all mistakes in one error.
+
+    `hidden` names the values the program supplied, which need no check.
+    """
+    parameters = inspect.signature(target).parameters
+    hints = _hints(target)
+    faults: list[str] = []
+    places: list[str] = []
+    checked: dict[str, Any] = {}
+    for key, value in values.items():
+        place = f"{where}.{key}" if where else key
+        if key not in parameters:
+            near = nearest(key, parameters)
+            hint = f", did you mean '{near}'?" if near else f" (known: {listed(parameters)})"
+            faults.append(f"unknown key '{place}'{hint}")
+            places.append(place)
+        elif key in hidden:
+            checked[key] = value
+        else:
+            try:
+                checked[key] = convert(value, hints.get(key, Any))
+            except ValueError as error:
+                faults.append(f"'{place}' {error}")
+                places.append(f"{place}={value}")
+    empty = inspect.Parameter.empty
+    for key, parameter in parameters.items():
+        variadic = parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        if key not in values and parameter.default is empty and not variadic:
+            place = f"{where}.{key}" if where else key
+            faults.append(f"no value for '{place}'")
+            places.append(place)
+    if faults:
+        raise UsageError("; ".join(faults), where="config key " + ", ".join(places))
+    return target(**checked)
+
+
+@functools.cache
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    constructor = target.__init__ if inspect.isclass(target) else target
+    hints = get_type_hints(constructor)
+    return hints or get_type_hints(target)
+
+
+def convert(value: Any, hint: Any) -> Any:
+    """`value` as the annotated type, widening int to float and list to tuple only.
+
+    Raises ValueError with the rest of a sentence ("must be ...").
+    """
+    if hint is Any:
+        return value
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _convert_union(value, args)
+    if origin is Literal:
+        if value in args:
+            return value
+        near = nearest(str(value), map(str, args))
+        more = f"; did you mean '{near}'?" if near else ""
+        raise ValueError(f"must be one of {listed(map(str, args))}, not '{value}'{more}")
+    if origin in (list, tuple) and isinstance(value, list | tuple):
+        return origin(convert(item, args[0]) for item in value)
+    if origin is dict and isinstance(value, Mapping):
+        return {str(key): convert(item, args[1]) for key, item in value.items()}
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    wanted = origin or hint
+    if hint is type(None):
+        if value is None:
+            return None
+    elif isinstance(wanted, type):
+        is_bool = isinstance(value, bool)
+        if isinstance(value, wanted) and (not is_bool or wanted in (bool, object)):
+            return value
+    else:
+        return value
+    raise ValueError(f"must be {_spoken(hint)}, not '{value}'")
+
+
+def _convert_union(value: Any, options: tuple[Any, ...]) -> Any:
+    for option in options:
+        try:
+            return convert(value, option)
+        except ValueError:
+            continue
+    spoken = " or ".join(_spoken(option) for option in options)
+    raise ValueError(f"must be {spoken}, not '{value}'")
+
+
+def _spoken(hint: Any) -> str:
+    names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
+    if hint is type(None):
+        return "null"
+    if get_origin(hint) in (list, tuple):
+        return "a list"
+    if get_origin(hint) is dict:
+        return "a mapping"
+    if get_origin(hint) is Literal:
+        return " or ".join(map(str, get_args(hint)))
+    return names.get(hint, str(getattr(hint, "__name__", hint)))

@@ -1,0 +1,142 @@
+"""What people see: notes, tables, progress and errors on stderr, data on stdout.
+
+The only file that imports rich or prints. Bars appear on a terminal; elsewhere one plain line
+every few seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from sbert_cli.errors import SbertError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def _stderr() -> Console:
+    from rich.console import Console
+
+    # Built at each use: tests and sweeps replace sys.stderr.
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """One line for the person watching, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def fail(error: SbertError, *, as_json: bool = False) -> None:
+    """An error's three lines on stderr, or one JSON object there."""
+    if as_json:
+        fields = {"code": error.code, "what": error.what, "where": error.where, "fix": error.fix}
+        note(json.dumps({"error": fields}, ensure_ascii=False))
+    else:
+        note(str(error))
+
+
+def write_out(text: str) -> None:
+    """Data for programs, on stdout."""
+    print(text, flush=True)
+
+
+def write_json(value: object) -> None:
+    """One JSON object on stdout; NaN and infinity are refused, as JSON has neither."""
+    write_out(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def show_table(
+    title: str, header: Sequence[str], rows: Sequence[Sequence[object]], *, data: bool = False
+) -> None:
+    """A table for people: on stderr, or on stdout where the table is the answer (`data`)."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column, name in enumerate(header):
+        numeric = bool(rows) and all(isinstance(row[column], int | float) for row in rows)
+        # The first column names things that people copy, so it is never broken.
+        side: Literal["left", "right"] = "right" if numeric else "left"
+        table.add_column(name, justify=side, overflow="fold", no_wrap=column == 0)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console = Console(highlight=False) if data else _stderr()
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    from rich.markup import escape
+
+    return f"{value:.2f}" if isinstance(value, float) else escape(str(value))
+
+
+class Progress:
+    """Counts work done; `describe` sets the words behind the bar."""
+
+    def __init__(self, title: str, total: int | None) -> None:
+        self.title = title
+        self.total = total
+        self.done = 0
+        self.words = ""
+
+    def advance(self, count: int = 1) -> None:
+        """Count `count` more units as done."""
+        self.done += count
+        self._draw()
+
+    def describe(self, **values: float) -> None:
+        """Show named values (loss, score) behind the count."""
+        self.words = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+    def _draw(self) -> None:
+        """Nothing to draw without a console."""
+
+
+class _Lines(Progress):
+    """One plain line every few seconds, for logs and pipes."""
+
+    def __init__(self, title: str, total: int | None) -> None:
+        super().__init__(title, total)
+        self.start = self.last = time.monotonic()
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        if now - self.last >= SECONDS_BETWEEN_LINES:
+            self.last = now
+            rate = self.done / (now - self.start)
+            of = f"/{self.total:,}" if self.total else ""
+            note(f"{self.title}: {self.done:,}{of}  {rate:,.1f}/s  {self.words}".rstrip())
+
+
+@contextmanager
+def progress(title: str, total: int | None = None) -> Iterator[Progress]:
+    """Progress of a piece of work: a bar on a terminal, plain lines elsewhere."""
+    console = _stderr()
+    if not console.is_terminal:
+        yield _Lines(title, total)
+        return
+    from rich import progress as bars
+
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[words]}"),
+    )
+    with bars.Progress(*columns, console=console, transient=True) as live:
+        task = live.add_task(title, total=total, words="")
+
+        class Bar(Progress):
+            def _draw(self) -> None:
+                live.update(task, completed=self.done, words=self.words)
+
+        yield Bar(title, total)

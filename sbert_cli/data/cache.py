@@ -1,0 +1,66 @@
+"""Converted data on disk: Arrow files named by what they were made of, memory-mapped.
+
+Knows hashes and files; nothing of what the columns mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from sbert_cli.atomic import replacing
+from sbert_cli.data.fields import Conversion, Facts
+
+VERSION = 1  # one more whenever the same input would give other rows
+
+
+def cached(key: Mapping[str, object], convert: Callable[[], Conversion]) -> tuple[Any, Facts]:
+    """The table that `key` names, converted only when it is not there yet, and its facts.
+
+    The key must hold everything that the rows depend on.
+    """
+    from sbert_cli.hub import home
+
+    words = json.dumps({"version": VERSION, **key}, sort_keys=True, default=_sorted)
+    path = home() / "arrow" / f"{hashlib.sha256(words.encode()).hexdigest()[:40]}.arrow"
+    return _read(path) or _written(path, convert())
+
+
+def _written(path: Path, conversion: Conversion) -> tuple[Any, Facts]:
+    with replacing(path) as temporary, pa.OSFile(str(temporary), "wb") as sink:
+        batches = iter(conversion)
+        first = next(batches)
+        with pa.ipc.new_file(sink, first.schema) as writer:
+            writer.write_batch(first)
+            for batch in batches:
+                writer.write_batch(batch)
+            # What only the end knows travels with a last, empty batch.
+            facts = json.dumps(asdict(conversion.facts))
+            writer.write_batch(first.slice(0, 0), custom_metadata={"facts": facts})
+    found = _read(path)
+    assert found, "a file just written can be read"
+    return found
+
+
+def _read(path: Path) -> tuple[Any, Facts] | None:
+    """The mapped table and its facts; None where the file is missing or damaged."""
+    if not path.exists():
+        return None
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        last = reader.get_batch_with_custom_metadata(reader.num_record_batches - 1)
+        facts = Facts(**json.loads(last.custom_metadata["facts"]))
+        return reader.read_all(), facts
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _sorted(value: object) -> list[str]:
+    assert isinstance(value, set | frozenset), type(value)
+    return sorted(value)

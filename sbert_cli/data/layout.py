@@ -1,0 +1,127 @@
+"""How a file is cut into rows and cells, and which of its columns are asked for.
+
+Formats by the name of the file, columns by name or 0-based position, never guessed. Opens nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sbert_cli.data.source import PACKED
+from sbert_cli.errors import UsageError, listed, nearest
+
+# "parallel": line files of equal length, a column each.
+Format = Literal["csv", "tsv", "jsonl", "parquet", "arrow", "txt", "parallel"]
+FileFormat = Literal["auto", "csv", "tsv", "jsonl", "parquet", "arrow", "txt"]
+
+FORMATS: dict[str, Format] = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".txt": "txt",
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
+    ".parquet": "parquet", ".arrow": "arrow", ".feather": "arrow",
+}  # fmt: skip
+
+MOST_NAMED = 20  # columns in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A format; what follows it matters for csv and tsv only.
+
+    `extra` lets rows have more cells than the first.
+    """
+
+    format: Format
+    delimiter: str = "\t"
+    header: bool = False
+    quoting: bool = False
+    extra: bool = False
+
+
+def format_of(path: str | Path) -> Format | None:
+    """The format that the name of a file stands for, packed or not; None for other names."""
+    name = str(path).lower()
+    for packed in PACKED:
+        name = name.removesuffix(packed)
+    return FORMATS.get(Path(name).suffix)
+
+
+def choose_layout(
+    path: str,
+    columns: Iterable[object],
+    *,
+    format: FileFormat,
+    header: bool | Literal["auto"],
+    delimiter: str | None,
+    quoting: bool | None,
+) -> Layout:
+    """The layout of a file by its settings, and by its name where they leave it open.
+
+    There is a header when a column is asked for by name; csv has commas and quotes, tsv tabs and
+    none. Raises UsageError for a name that stands for no format.
+    """
+    found = format_of(path) if format == "auto" else format
+    if found is None:
+        raise UsageError(
+            f"the name of '{path}' tells no format",
+            where="config key format=auto",
+            fix=f"format=..., one of: {listed(set(FORMATS.values()))}",
+        )
+    if delimiter is not None and len(delimiter) != 1:
+        raise UsageError(
+            f"a delimiter is one character, not '{delimiter}'",
+            where=f"config key delimiter={delimiter}",
+            fix='delimiter=";"',
+        )
+    return Layout(
+        found,
+        delimiter=delimiter or ("," if found == "csv" else "\t"),
+        header=any(isinstance(column, str) for column in columns) if header == "auto" else header,
+        quoting=found == "csv" if quoting is None else quoting,
+    )
+
+
+def locate(names: Sequence[str], wanted: Sequence[str | int], *, file: str, key: str) -> list[int]:
+    """The positions of the wanted columns of a file; `key` is the setting to name them with.
+
+    Raises UsageError, with the columns there are and a line to type, for what is not there.
+    """
+    return [_place(names, column, file, key) for column in wanted]
+
+
+def no_columns(names: Sequence[str], *, what: str, file: str, key: str) -> UsageError:
+    """The error for columns that were not named, with the columns there are."""
+    return UsageError(what, where=file, fix=f"{key}={_example(names, key)}; {_listed(names)}")
+
+
+def _place(names: Sequence[str], column: str | int, file: str, key: str) -> int:
+    if isinstance(column, int):
+        if 0 <= column < len(names):
+            return column
+        what = f"no column {column}, counted from 0: '{file}' has {len(names)}"
+    elif column in names:
+        return names.index(column)
+    else:
+        near = nearest(column, names)
+        hint = f", did you mean '{near}'?" if near else ""
+        what = f"no column '{column}' in '{file}'{hint}"
+    fix = f"{key}={_example(names, key)}; {_listed(names)}{_delimiter(names)}"
+    raise UsageError(what, where=f"{file}:1", fix=fix)
+
+
+def _example(names: Sequence[str], key: str) -> str:
+    return f"[{','.join(names[:2])}]" if key.endswith("texts") else names[-1]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return f"its columns: {', '.join(names[:MOST_NAMED])[:1000]}{more}"
+
+
+def _delimiter(names: Sequence[str]) -> str:
+    other = [mark for mark in (";", ",", "\t", "|") if len(names) == 1 and mark in names[0]]
+    if not other:
+        return ""
+    return " (one column: perhaps delimiter='{}')".format(other[0].replace("\t", "\\t"))

@@ -1,0 +1,107 @@
+"""Records: rows of texts with their labels, checked, on disk and memory-mapped.
+
+Knows which column plays which role; nothing of where a dataset comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sbert_cli.data.cache import cached
+from sbert_cli.data.fields import Conversion, Facts, Roles
+from sbert_cli.data.layout import Layout, locate
+from sbert_cli.data.rows import Row, open_all
+from sbert_cli.data.source import sha256_of
+from sbert_cli.errors import UsageError
+
+Split = Literal["train", "dev", "test"]
+Column = str | int  # a name, or a position counted from 0
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A table and the roles of its columns.
+
+    `num_labels` is the number of classes, None where labels are scores or missing; `words` maps
+    the label words of the file to ids; `source` says where the rows came from.
+    """
+
+    table: Any
+    texts: tuple[str, ...]
+    label: str | None
+    num_labels: int | None
+    source: str
+    words: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def column(self, name: str) -> list[str]:
+        """All texts of a column."""
+        return list(self.table.column(name).to_pylist())
+
+    def labels(self) -> NDArray[np.int64] | NDArray[np.float32] | None:
+        """Class ids (int64) or scores from 0 to 1 (float32), [rows]; None without labels."""
+        return None if self.label is None else np.asarray(self.table.column(self.label))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How files become records: where the cells are and what they mean.
+
+    `owner` begins the settings in an error's advice; other layouts are the business of `file`.
+    """
+
+    paths: tuple[Path, ...]
+    layout: Layout
+    texts: tuple[Column, ...]
+    roles: Roles
+    label: Column | None = None
+    split: Column | None = None
+    owner: str = "dataset=file dataset"
+
+    def load(self, max_examples: int) -> Records:
+        """The records, converted on first use; `max_examples` keeps the first rows, 0 all.
+
+        Raises DataError for malformed files, UsageError for columns that are not there.
+        """
+        key = asdict(self) | {"paths": [sha256_of(path) for path in self.paths], "owner": ""}
+        table, facts = cached(key, lambda: Conversion(self._rows(), self.roles, str(self.paths[0])))
+        return records(table, facts, self.roles, self._source(facts), max_examples)
+
+    def _rows(self) -> Iterator[Row]:
+        for file, rows in open_all(self.paths, self.layout):
+            columns = locate(rows.names, self.texts, file=file, key=f"{self.owner}.texts")
+            for column, key in ((self.label, "label"), (self.split, "split")):
+                if column is not None:
+                    columns += locate(rows.names, [column], file=file, key=f"{self.owner}.{key}")
+            yield from rows.cells(columns)
+
+    def _source(self, facts: Facts) -> str:
+        first = str(self.paths[0])
+        words = first if len(self.paths) == 1 else f"{first} and {len(self.paths) - 1} more"
+        if self.roles.splits:
+            words += f", split {self.roles.splits[0]}"
+        return words + (
+            f", {facts.skipped:,} rows with empty texts skipped" if facts.skipped else ""
+        )
+
+
+def records(table: Any, facts: Facts, roles: Roles, source: str, max_examples: int) -> Records:
+    """A cached table as records, cut to its first `max_examples` rows where that is not 0."""
+    if max_examples < 0:
+        raise UsageError(
+            f"max_examples={max_examples} is less than 0",
+            where=f"config key max_examples={max_examples}",
+            fix="0 takes all rows",
+        )
+    if max_examples:
+        table = table.slice(0, max_examples)
+    words = dict(facts.words)
+    return Records(table, roles.texts, roles.label, facts.num_labels, source, words)

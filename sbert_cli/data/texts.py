@@ -1,0 +1,85 @@
+"""The texts that are encoded: a file or stdin as windows of texts, in constant memory.
+
+Knows where the texts lie; nothing of vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from sbert_cli.data.fields import text_fault
+from sbert_cli.data.layout import Layout, format_of, locate, no_columns
+from sbert_cli.data.rows import JsonLines, Plain, Rows, is_object, open_rows
+from sbert_cli.data.source import STDIN, Source
+from sbert_cli.errors import DataError
+
+USUAL = ("text", "sentence")
+WINDOW_CHARACTERS = 1 << 26  # a window of very long texts ends early
+
+
+class TextSource:
+    """Texts of txt (one a line), csv and tsv (with a header), jsonl, parquet and Arrow files.
+
+    Files may be packed as .gz or .zst; other names are read as txt. `-` is stdin: txt, or jsonl
+    when a column is asked for or the first line is a JSON object. Empty texts are kept: the n-th
+    text is the n-th row. `column` None takes the only column of texts, else `text`, `sentence`.
+    `rows` and `sha256` (of the stored bytes) are complete once all windows are read.
+    """
+
+    def __init__(self, source: str, *, column: str | None, window: int) -> None:
+        self.name = source
+        self.rows = 0
+        self.sha256 = ""
+        self._column, self._window = column, window
+
+    def windows(self) -> Iterator[list[str]]:
+        """The texts in order, at most `window` at a time.
+
+        Raises UsageError when the column is not clear or not there, DataError for what is no
+        text, with its line and column.
+        """
+        rows, position = self._open()
+        window: list[str] = []
+        size = 0
+        for text in self._texts(rows, position):
+            window.append(text)
+            size += len(text)
+            if len(window) >= self._window or size >= WINDOW_CHARACTERS:
+                self.rows += len(window)
+                yield window
+                window, size = [], 0
+        self.rows += len(window)
+        self.sha256 = rows.sha256
+        if not self.rows:
+            raise DataError("no texts: the input is empty", where=self.name)
+        if window:
+            yield window
+
+    def _open(self) -> tuple[Rows, int]:
+        """The rows of the source and the position of their text column."""
+        rows = self._rows_of_stdin() if self.name == STDIN else self._rows_of_file()
+        if self._column is not None:
+            return rows, locate(rows.names, [self._column], file=self.name, key="column")[0]
+        there = rows.texts if len(rows.texts) == 1 else [n for n in USUAL if n in rows.texts]
+        if not there:
+            raise no_columns(rows.names, what="which column is it?", file=self.name, key="column")
+        return rows, rows.names.index(there[0])
+
+    def _rows_of_stdin(self) -> Rows:
+        source = Source(STDIN)
+        as_json = self._column is not None or is_object(source.peek())
+        return JsonLines(source) if as_json else Plain(source)
+
+    def _rows_of_file(self) -> Rows:
+        kind = format_of(self.name) or "txt"
+        delimiter = "," if kind == "csv" else "\t"
+        layout = Layout(kind, delimiter=delimiter, header=True, quoting=kind == "csv")
+        return open_rows(Path(self.name).expanduser(), layout)
+
+    def _texts(self, rows: Rows, position: int) -> Iterator[str]:
+        name = rows.names[position]
+        for place, (text,) in rows.cells([position]):
+            if (fault := text_fault(text)) or not isinstance(text, str):
+                raise DataError(fault, where=f"{place}:{name}", fix="mend the line or leave it out")
+            yield text

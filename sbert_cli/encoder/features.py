@@ -1,0 +1,83 @@
+"""What flows through an encoder: a batch of texts as equal-length runs, without padding or mask.
+
+Knows nothing of tokenizers, devices or models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Run(NamedTuple):
+    """`rows` texts of `length` tokens each, from token `start` of the batch on."""
+
+    start: int
+    rows: int
+    length: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in the whole run."""
+        return self.rows * self.length
+
+
+@dataclass(slots=True)
+class Features:
+    """A batch on its way through the modules; each module reads one field and sets another.
+
+    Rows of equal length lie next to one another, so that a run is a dense view.
+    """
+
+    ids: Tensor  # [tokens] int64, all rows back to back
+    runs: tuple[Run, ...]
+    prompt_length: int = 0  # tokens at the start of each row that are the prompt
+    tokens: Tensor | None = None  # [tokens, dim]
+    sentence: Tensor | None = None  # [rows, dim]
+
+    @property
+    def rows(self) -> int:
+        """Texts in the batch."""
+        return sum(run.rows for run in self.runs)
+
+    def token_vectors(self) -> Tensor:
+        """The token vectors, [tokens, dim]; a module before must have set them."""
+        assert self.tokens is not None, "no module has set the token vectors"
+        return self.tokens
+
+    def sentence_vectors(self) -> Tensor:
+        """The sentence vectors, [rows, dim]; a module before must have set them."""
+        assert self.sentence is not None, "no module has set the sentence vectors"
+        return self.sentence
+
+
+def runs_of(lengths: Sequence[int]) -> tuple[Run, ...]:
+    """The runs of rows whose token counts are `lengths`, in this order."""
+    runs: list[Run] = []
+    start = 0
+    for length, group in groupby(lengths):
+        run = Run(start, sum(1 for _ in group), int(length))
+        runs.append(run)
+        start += run.tokens
+    return tuple(runs)
+
+
+def dense(flat: Tensor, runs: Sequence[Run]) -> list[Tensor]:
+    """Views [rows, length, ...] of a flat [tokens, ...] tensor, one a run.
+
+    One split, not a slice a run: autograd then makes one concatenation instead of filling a
+    whole gradient for every slice.
+    """
+    parts = torch.split(flat, [run.tokens for run in runs])
+    shapes = [(run.rows, run.length, *flat.shape[1:]) for run in runs]
+    return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def map_runs(flat: Tensor, runs: Sequence[Run], function: Callable[[Tensor], Tensor]) -> Tensor:
+    """`function` ([rows, length, dim] → [rows, ...]) applied to each run, joined along the rows."""
+    return torch.cat([function(view) for view in dense(flat, runs)])

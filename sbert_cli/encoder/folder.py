@@ -1,0 +1,242 @@
+"""The model folder: reads every generation of the sentence-transformers layout, writes one.
+
+Class names in `modules.json` are looked up in a table by their last part, never imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import nn
+
+from sbert_cli.encoder.dense import Dense
+from sbert_cli.encoder.normalize import Normalize
+from sbert_cli.encoder.pooling import Pooling
+from sbert_cli.encoder.pretrained import read_json, read_transformer
+from sbert_cli.encoder.sentence_encoder import Card, SentenceEncoder
+from sbert_cli.encoder.transformer import Transformer
+from sbert_cli.encoder.weights import read_weights, write_weights
+from sbert_cli.errors import BusyError, ModelError, UnsafeError, listed
+
+CARD_FILE = "config_sentence_transformers.json"
+# The oldest release that reads what we write; a reader warns about one newer than itself.
+WRITTEN_FOR = "2.6.0"
+
+
+class _Part(Protocol):
+    def to_config(self) -> dict[str, Any]: ...
+
+
+PARTS: dict[str, Callable[[dict[str, Any]], nn.Module]] = {
+    "Pooling": Pooling.from_config,
+    "Dense": Dense.from_config,
+    "Normalize": Normalize.from_config,
+}
+# Releases before 1.0 had a class for each architecture; all are the one transformer module.
+TRANSFORMERS = {
+    "Transformer", "BERT", "RoBERTa", "DistilBERT", "ALBERT", "CamemBERT", "XLMRoBERTa",
+}  # fmt: skip
+
+
+def load_folder(
+    folder: Path, *, max_seq_length: int | None = None, allow_bin: bool = False
+) -> SentenceEncoder:
+    """The encoder in `folder`; a folder without modules.json gives a bare transformer.
+
+    Raises ModelError for what cannot be read, UnsafeError for what would need foreign code.
+    """
+    if not (folder / "modules.json").exists():
+        if not (folder / "config.json").exists():
+            raise ModelError(
+                "this folder holds no model: neither modules.json nor config.json",
+                where=str(folder),
+                fix="sbert download NAME fetches one; sbert ls models lists names",
+            )
+        module = read_transformer(folder, max_seq_length=max_seq_length, allow_bin=allow_bin)
+        return SentenceEncoder([module], _read_card(folder))
+    modules: list[nn.Module] = []
+    for entry in _read_entries(folder):
+        kind = str(entry["type"]).rsplit(".", 1)[-1]
+        path = _inside(folder, str(entry["path"]))
+        if kind in TRANSFORMERS:
+            modules.append(
+                read_transformer(path, max_seq_length=max_seq_length, allow_bin=allow_bin)
+            )
+        else:
+            modules.append(_read_part(kind, path, allow_bin=allow_bin))
+    if not modules or not isinstance(modules[0], Transformer):
+        raise ModelError("the first module is no transformer", where=str(folder / "modules.json"))
+    _fill_dim(modules)
+    return SentenceEncoder(modules, _read_card(folder))
+
+
+def _read_entries(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "modules.json"
+    entries = read_json(path)
+    if not isinstance(entries, list) or not all(
+        isinstance(e, dict) and {"path", "type"} <= e.keys() for e in entries
+    ):
+        raise ModelError("not a list of modules with 'path' and 'type'", where=str(path))
+    for entry in entries:
+        kind = str(entry["type"])
+        last = kind.rsplit(".", 1)[-1]
+        ours = kind.startswith("sentence_transformers.")
+        if not ours or (last not in TRANSFORMERS and last not in PARTS):
+            raise UnsafeError(
+                f"modules.json names a module that sbert does not have: '{kind}'",
+                where=str(path),
+                fix=f"known modules: {listed([*PARTS, *TRANSFORMERS])}",
+            )
+    return entries
+
+
+def _inside(folder: Path, path: str) -> Path:
+    """The module's folder, which must lie in the model's."""
+    part = Path(path)
+    if part.is_absolute() or ".." in part.parts:
+        raise UnsafeError(
+            f"a module's path leads out of the model folder: '{path}'",
+            where=str(folder / "modules.json"),
+        )
+    return folder / part
+
+
+def _read_part(kind: str, path: Path, *, allow_bin: bool) -> nn.Module:
+    # An empty folder does not survive a hub, so Normalize may have none.
+    has_config = (path / "config.json").exists() or kind != "Normalize"
+    config = read_json(path / "config.json") if has_config else {}
+    if not isinstance(config, dict):
+        raise ModelError("not a JSON object", where=str(path / "config.json"))
+    try:
+        module = PARTS[kind](config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"bad value for {error}", where=str(path / "config.json")) from None
+    if any(True for _ in module.parameters()):
+        weights = read_weights(path, allow_bin=allow_bin)
+        try:
+            module.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(f"weights do not fit: {reason}", where=str(path)) from None
+    return module
+
+
+def _fill_dim(modules: list[nn.Module]) -> None:
+    """Old pooling configurations may lack the width: it is that of the transformer."""
+    first = modules[0]
+    assert isinstance(first, Transformer)
+    for module in modules:
+        if isinstance(module, Pooling) and module.token_dim in (0, first.dim):
+            module.token_dim = first.dim
+        elif isinstance(module, Pooling):
+            raise ModelError(
+                f"pooling expects vectors of {module.token_dim}, the transformer gives {first.dim}",
+                where="1_Pooling/config.json",
+            )
+
+
+def _read_card(folder: Path) -> Card:
+    path = folder / CARD_FILE
+    if not path.exists():
+        return Card()
+    values = read_json(path)
+    known = {"prompts", "default_prompt_name", "similarity_fn_name", "__version__", "model_type"}
+    prompts = {str(name): str(text) for name, text in (values.get("prompts") or {}).items()}
+    return Card(
+        # The newest releases write empty prompts for 'query' and 'document': they mean none.
+        prompts=prompts,
+        default_prompt_name=values.get("default_prompt_name"),
+        similarity=values.get("similarity_fn_name") or "cosine",
+        extra={key: value for key, value in values.items() if key not in known},
+    )
+
+
+def save_folder(encoder: SentenceEncoder, folder: Path, *, overwrite: bool = False) -> None:
+    """Write the encoder so that sentence-transformers 2.6 and later open it.
+
+    The folder appears whole or not at all. Raises BusyError where it exists, unless `overwrite`.
+    """
+    if folder.exists() and not overwrite:
+        raise BusyError("the folder exists already", where=str(folder), fix="choose another name")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staged = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
+    staged.mkdir()
+    try:
+        _write_modules(encoder, staged)
+        for path in staged.rglob("*"):
+            if path.is_file():
+                _sync(path)
+        _swap(staged, folder)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _write_modules(encoder: SentenceEncoder, folder: Path) -> None:
+    entries = []
+    for index, module in enumerate(encoder.chain):
+        kind = type(module).__name__
+        # The first transformer lies in the root, where every other tool looks for it.
+        path = "" if index == 0 and isinstance(module, Transformer) else f"{index}_{kind}"
+        target = folder / path
+        target.mkdir(exist_ok=True)
+        if isinstance(module, Transformer):
+            module.save(target)
+            limit = module.tokenizer.max_seq_length
+            lower = module.tokenizer.do_lower_case
+            settings = {"max_seq_length": limit, "do_lower_case": lower}
+            write_json(target / "sentence_bert_config.json", settings)
+        else:
+            _write_part(module, target)
+        kind_path = f"sentence_transformers.models.{kind}"
+        entries.append({"idx": index, "name": str(index), "path": path, "type": kind_path})
+    write_json(folder / "modules.json", entries)
+    card = encoder.card
+    write_json(
+        folder / CARD_FILE,
+        {
+            "model_type": "SentenceTransformer",
+            "__version__": {"sentence_transformers": WRITTEN_FOR},
+            "prompts": card.prompts,
+            "default_prompt_name": card.default_prompt_name,
+            "similarity_fn_name": card.similarity,
+            **card.extra,
+        },
+    )
+
+
+def _write_part(module: nn.Module, folder: Path) -> None:
+    assert isinstance(module, Pooling | Dense | Normalize)
+    config = module.to_config()
+    if config:
+        write_json(folder / "config.json", config)
+    weights = module.state_dict()
+    if weights:
+        write_weights(folder, weights)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file with an indent of 2."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _swap(staged: Path, folder: Path) -> None:
+    """Put `staged` where `folder` is; the old one goes only when the new one stands."""
+    if not folder.exists():
+        staged.rename(folder)
+        return
+    old = folder.parent / f".{folder.name}-old-{uuid.uuid4().hex[:8]}"
+    folder.rename(old)
+    staged.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

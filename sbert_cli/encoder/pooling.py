@@ -1,0 +1,144 @@
+"""Token vectors to one vector a text. No mask is needed: every row of a run has one length."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sbert_cli.encoder.features import Features, map_runs
+from sbert_cli.errors import unknown
+
+# Each takes token vectors [rows, length, dim] and the first position to count, from 0, and gives
+# [rows, dim]. `first` is always less than `length`.
+
+
+def _cls(x: Tensor, first: int) -> Tensor:
+    return x[:, first]
+
+
+def _max(x: Tensor, first: int) -> Tensor:
+    return x[:, first:].amax(1)
+
+
+def _mean(x: Tensor, first: int) -> Tensor:
+    return x[:, first:].mean(1)
+
+
+def _mean_sqrt_len(x: Tensor, first: int) -> Tensor:
+    return x[:, first:].sum(1) / math.sqrt(x.shape[1] - first)
+
+
+def _weightedmean(x: Tensor, first: int) -> Tensor:
+    """Weights are the positions 1, 2, 3, … of the whole text (arXiv:2202.08904, eq. 3)."""
+    weights = torch.arange(first + 1, x.shape[1] + 1, device=x.device, dtype=x.dtype)
+    return torch.einsum("rld,l->rd", x[:, first:], weights / weights.sum())
+
+
+def _lasttoken(x: Tensor, first: int) -> Tensor:
+    return x[:, -1]
+
+
+# The order is that of the concatenation in saved models.
+POOLINGS: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "cls": _cls,
+    "max": _max,
+    "mean": _mean,
+    "mean_sqrt_len": _mean_sqrt_len,
+    "weightedmean": _weightedmean,
+    "lasttoken": _lasttoken,
+}
+FOLDER_NAMES = {
+    mode: "pooling_mode_" + name
+    for mode, name in {
+        "cls": "cls_token",
+        "max": "max_tokens",
+        "mean": "mean_tokens",
+        "mean_sqrt_len": "mean_sqrt_len_tokens",
+        "weightedmean": "weightedmean_tokens",
+        "lasttoken": "lasttoken",
+    }.items()
+}
+# Where the newest dialect names a mode in a list, this one differs from ours.
+LIST_NAMES = {"mean_sqrt_len": "mean_sqrt_len_tokens"}
+
+
+def in_order(modes: Sequence[str]) -> tuple[str, ...]:
+    """The modes in the order in which saved models concatenate them."""
+    return tuple(mode for mode in POOLINGS if mode in modes)
+
+
+class Pooling(nn.Module):
+    """Token vectors [tokens, dim] → sentence vectors [rows, modes × dim], pooled in fp32."""
+
+    def __init__(self, token_dim: int, modes: Sequence[str], include_prompt: bool = True) -> None:
+        super().__init__()
+        for mode in modes:
+            if mode not in POOLINGS:
+                raise unknown("pooling", mode, POOLINGS, f"config key pooling.mode={mode}")
+        self.token_dim = token_dim
+        self.modes = tuple(modes)
+        self.include_prompt = include_prompt
+
+    @property
+    def dim(self) -> int:
+        """Width of the sentence vectors."""
+        return self.token_dim * len(self.modes)
+
+    def forward(self, features: Features) -> Features:
+        """Set `features.sentence`."""
+        skip = 0 if self.include_prompt else features.prompt_length
+
+        def pool(tokens: Tensor) -> Tensor:
+            x = tokens.float()
+            if skip < x.shape[1]:
+                return torch.cat([POOLINGS[mode](x, skip) for mode in self.modes], dim=1)
+            # The prompt filled the whole row: nothing is left to pool but for its first token.
+            empty = torch.zeros_like(x[:, 0])
+            return torch.cat([x[:, 0] if mode == "cls" else empty for mode in self.modes], dim=1)
+
+        features.sentence = map_runs(features.token_vectors(), features.runs, pool)
+        return features
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Pooling:
+        """Read any generation of the pooling `config.json`.
+
+        An absent mean flag counts as true only where no other flag is set.
+        """
+        named = config.get("pooling_mode")
+        if named is None:
+            modes = [mode for mode, key in FOLDER_NAMES.items() if config.get(key)]
+        else:
+            given = [named] if isinstance(named, str) else list(named)
+            ours = {theirs: mode for mode, theirs in LIST_NAMES.items()}
+            modes = [ours.get(name, name) for name in given]
+        dim = config.get("embedding_dimension", config.get("word_embedding_dimension"))
+        return cls(int(dim or 0), modes or ["mean"], bool(config.get("include_prompt", True)))
+
+    def to_config(self) -> dict[str, Any]:
+        """The `config.json` that every release of sentence-transformers reads.
+
+        Flags cannot tell an unusual order of modes: that one is written as a list, which only
+        the newest releases read.
+        """
+        config: dict[str, Any] = {"word_embedding_dimension": self.token_dim}
+        if self.modes != in_order(self.modes):
+            listed_modes = [LIST_NAMES.get(mode, mode) for mode in self.modes]
+            return {
+                "embedding_dimension": self.token_dim,
+                "pooling_mode": listed_modes,
+                "include_prompt": self.include_prompt,
+            }
+        for mode in ("cls", "mean", "max", "mean_sqrt_len"):
+            config[FOLDER_NAMES[mode]] = mode in self.modes
+        # Keys that came later are refused by older releases: written only where they matter.
+        for mode in ("weightedmean", "lasttoken"):
+            if mode in self.modes:
+                config[FOLDER_NAMES[mode]] = True
+        if not self.include_prompt:
+            config["include_prompt"] = False
+        return config

@@ -1,0 +1,86 @@
+"""SentenceEncoder: a chain of modules from token ids to one vector a text.
+
+Knows nothing of files, devices or batching: `folder` reads and writes it, the engine runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from sbert_cli.encoder.features import Features
+from sbert_cli.encoder.pooling import Pooling
+from sbert_cli.encoder.tokenizer import TextTokenizer
+from sbert_cli.encoder.transformer import Transformer
+from sbert_cli.errors import UsageError, listed, nearest
+
+
+@dataclass(slots=True)
+class Card:
+    """What a model folder says beside its modules."""
+
+    prompts: dict[str, str] = field(default_factory=dict)
+    default_prompt_name: str | None = None
+    similarity: str = "cosine"  # cosine, dot, euclidean or manhattan
+    extra: dict[str, object] = field(default_factory=dict)  # unknown keys, kept for saving
+
+
+class SentenceEncoder(nn.Module):
+    """Modules run in order on one Features; the last leaves the sentence vectors."""
+
+    def __init__(self, modules: Iterable[nn.Module], card: Card | None = None) -> None:
+        super().__init__()
+        self.chain = nn.ModuleList(modules)
+        self.card = card or Card()
+
+    def forward(self, features: Features) -> Tensor:
+        """Sentence vectors [rows, dim] in the order of the packed rows."""
+        for module in self.chain:
+            features = module(features)
+        return features.sentence_vectors()
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """The tokenizer of the first module."""
+        first = self.chain[0]
+        assert isinstance(first, Transformer)
+        return first.tokenizer
+
+    @property
+    def dim(self) -> int:
+        """Width of the sentence vectors."""
+        widths = [module.dim for module in self.chain if hasattr(module, "dim")]
+        assert isinstance(widths[-1], int)
+        return widths[-1]
+
+    @property
+    def max_seq_length(self) -> int | None:
+        """Longest text in tokens, special tokens included; None: no limit."""
+        return self.tokenizer.max_seq_length
+
+    @property
+    def pooling(self) -> Pooling | None:
+        """The pooling module, if the chain has one."""
+        return next((module for module in self.chain if isinstance(module, Pooling)), None)
+
+    def prompt(self, text: str | None, name: str | None) -> str:
+        """The text to put before every input: given, named, or the model's default.
+
+        Raises UsageError for a name that the model does not have.
+        """
+        if text is not None:
+            return text
+        name = self.card.default_prompt_name if name is None else name
+        if name is None:
+            return ""
+        if name not in self.card.prompts:
+            near = nearest(name, self.card.prompts)
+            known = listed(self.card.prompts) or "none; use prompt='...'"
+            raise UsageError(
+                f"this model has no prompt called '{name}'",
+                where=f"config key prompt_name={name}",
+                fix=f"did you mean '{near}'?" if near else f"its prompts: {known}",
+            )
+        return self.card.prompts[name]

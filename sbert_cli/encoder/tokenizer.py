@@ -1,0 +1,119 @@
+"""Texts to token ids: whole batches in Rust, no Python work a token.
+
+Wraps the tokenizer of a model folder; knows nothing of batches or devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sbert_cli.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Token ids of many texts, back to back."""
+
+    ids: NDArray[np.int32]  # [tokens]
+    offsets: NDArray[np.int64]  # [rows + 1], where each text starts
+    truncated: NDArray[np.bool_]  # [rows], whether the text was cut to fit
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each text, [rows]."""
+        return np.diff(self.offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def gather(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The ids of `rows`, back to back in that order."""
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
+        ends = np.cumsum(lengths)
+        where = np.arange(ends[-1] if len(ends) else 0) + np.repeat(
+            starts - (ends - lengths), lengths
+        )
+        ids: NDArray[np.int32] = self.ids[where]
+        return ids
+
+
+class TextTokenizer:
+    """A model's tokenizer with its limit on length, special tokens included."""
+
+    def __init__(
+        self, pretrained: Any, *, max_seq_length: int | None, do_lower_case: bool = False
+    ) -> None:
+        backend = getattr(pretrained, "backend_tokenizer", None)
+        if backend is None:
+            raise ModelError(
+                "this model has no fast tokenizer",
+                where=str(getattr(pretrained, "name_or_path", "tokenizer")),
+                fix="save it once with a fast tokenizer (tokenizer.json) and use that folder",
+            )
+        self.pretrained = pretrained
+        self.do_lower_case = do_lower_case
+        self._backend = backend
+        self.max_seq_length = max_seq_length
+        if do_lower_case:
+            _lower_first(backend)
+
+    @property
+    def max_seq_length(self) -> int | None:
+        """Longest text in tokens, special tokens included; None: no limit."""
+        return self._max_seq_length
+
+    @max_seq_length.setter
+    def max_seq_length(self, limit: int | None) -> None:
+        self._max_seq_length = limit
+        self._backend.no_padding()
+        if limit is None:
+            self._backend.no_truncation()
+        else:
+            self._backend.enable_truncation(limit)
+            self.pretrained.model_max_length = limit
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """Tokenise a batch of texts, special tokens added, cut at `max_seq_length`."""
+        rows = self._backend.encode_batch_fast(list(texts), add_special_tokens=True)
+        ids = [row.ids for row in rows]
+        lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
+        offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+        flat = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(offsets[-1]))
+        truncated = lengths == (self.max_seq_length or -1)
+        # Only rows at the limit can have been cut; the overflow tells those that just fit.
+        for row in np.flatnonzero(truncated):
+            truncated[row] = bool(rows[row].overflowing)
+        return Tokens(flat, offsets, truncated)
+
+    def prompt_length(self, prompt: str) -> int:
+        """Tokens that `prompt` puts before a text: its own, and those that open every text."""
+        if not prompt:
+            return 0
+        ids: list[int] = self._backend.encode(prompt).ids
+        ends = set(self.pretrained.all_special_ids)
+        # The closing special token belongs to the text that follows, not to the prompt.
+        return len(ids) - 1 if ids and ids[-1] in ends else len(ids)
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer's files into `folder`."""
+        limit = self._max_seq_length
+        # A saved truncation would bind every other reader of tokenizer.json.
+        self._backend.no_truncation()
+        self.pretrained.save_pretrained(folder)
+        self.max_seq_length = limit
+
+
+def _lower_first(backend: Any) -> None:
+    from tokenizers import normalizers
+
+    first = normalizers.Lowercase()
+    own = backend.normalizer
+    backend.normalizer = first if own is None else normalizers.Sequence([first, own])

@@ -1,0 +1,1 @@
+"""The engine: device and precision, packing, the encode loop."""

@@ -1,0 +1,108 @@
+"""Chooses device, precision, threads and token budget, each with its reason.
+
+Knows nothing of models; nothing is chosen silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from sbert_cli.engine.settings import EngineSettings
+from sbert_cli.errors import UsageError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+# A CPU batch should stay in the cache, a GPU batch should fill the card.
+CPU_BUDGET, GPU_BUDGET = 2_048, 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Where and how numbers are computed."""
+
+    device: torch.device
+    precision: Literal["fp32", "bf16", "fp16"]
+    threads: int
+    token_budget: int  # tokens in one batch while encoding
+    reasons: tuple[str, ...]  # one line a choice, for people
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type of the model's products."""
+        return DTYPES[self.precision]
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Products in the chosen precision; everything else in fp32."""
+        if self.precision == "fp32":
+            yield
+            return
+        with torch.autocast(self.device.type, dtype=self.dtype):
+            yield
+
+
+def choose(settings: EngineSettings) -> Compute:
+    """Turn the engine's settings into choices for this machine.
+
+    Raises UsageError for a device or precision that this machine does not have.
+    """
+    device, why_device = _device(settings.device)
+    precision, why_precision = _precision(settings.precision, device)
+    threads = settings.threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    why_threads = "as asked" if settings.threads else "one for each physical core"
+    budget = settings.token_budget
+    if budget == "auto":
+        budget = CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
+    reasons = (
+        f"device {device.type} ({why_device})",
+        f"precision {precision} ({why_precision})",
+        f"{threads} threads ({why_threads})",
+    )
+    return Compute(device, precision, threads, budget, reasons)
+
+
+def _device(asked: str) -> tuple[torch.device, str]:
+    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if asked == "auto":
+        found = "cuda" if has["cuda"] else "mps" if has["mps"] else "cpu"
+        why = "the first GPU" if found != "cpu" else "no GPU found"
+        return torch.device(found), why
+    if not has[asked]:
+        raise UsageError(
+            f"this machine has no '{asked}' device that torch {torch.__version__} can use",
+            where=f"config key engine.device={asked}",
+            fix="engine.device=auto",
+        )
+    return torch.device(asked), "as asked"
+
+
+def _precision(asked: str, device: torch.device) -> tuple[Literal["fp32", "bf16", "fp16"], str]:
+    if asked == "auto":
+        if device.type == "cuda" and torch.cuda.is_bf16_supported():
+            return "bf16", "this GPU computes it; pooling and scores stay fp32"
+        return "fp32", f"the default on {device.type}"
+    if asked == "fp16" and device.type != "cuda":
+        raise UsageError(
+            f"fp16 needs a CUDA device, this is {device.type}",
+            where="config key engine.precision=fp16",
+            fix="engine.precision=auto",
+        )
+    if asked == "bf16" and device.type == "cpu" and not _cpu_has_bf16():
+        raise UsageError(
+            "this CPU has no bf16 arithmetic: it would be slower than fp32",
+            where="config key engine.precision=bf16",
+            fix="engine.precision=fp32",
+        )
+    if asked == "fp32":
+        return "fp32", "as asked"
+    return ("bf16" if asked == "bf16" else "fp16"), "as asked"
+
+
+def _cpu_has_bf16() -> bool:
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)

@@ -1,0 +1,191 @@
+"""Scores of text pairs against what people judged: from vectors to a Result.
+
+Knows neither where the pairs come from nor which model makes the vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sbert_cli.console import note
+from sbert_cli.errors import DataError, NumericalError, UsageError
+from sbert_cli.evaluation.metrics import (
+    CORRELATIONS,
+    Array,
+    Indices,
+    bootstrap,
+    ranks,
+    similarities,
+)
+from sbert_cli.evaluation.result import Result, Sample, Table
+
+Encode = Callable[[list[str]], NDArray[Any]]
+Primary = Literal[
+    "spearman_cosine",
+    "spearman_dot",
+    "spearman_euclidean",
+    "spearman_manhattan",
+    "pearson_cosine",
+    "pearson_dot",
+    "pearson_euclidean",
+    "pearson_manhattan",
+]
+
+WORST = 10
+# The columns of the CSV file that sentence-transformers writes, in its order.
+COLUMNS = tuple(
+    (similarity, correlation)
+    for similarity in ("cosine", "euclidean", "manhattan", "dot")
+    for correlation in ("pearson", "spearman")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Two or more text pairs with a gold score each; `source` says where they are from."""
+
+    texts1: Sequence[str]
+    texts2: Sequence[str]
+    gold: Array
+    source: str
+
+    def __post_init__(self) -> None:
+        assert len(self.texts1) == len(self.texts2) == len(self.gold)
+        if len(self.gold) < 2:
+            found = "one pair" if len(self.gold) else "no pairs"
+            raise DataError(f"{found}: a correlation needs two or more", where=self.source)
+        bad = np.flatnonzero(~np.isfinite(self.gold))
+        if len(bad):
+            raise DataError(
+                f"the gold score of pair {bad[0] + 1} is not a number: '{self.gold[bad[0]]}'",
+                where=self.source,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """Which metric is primary and how its interval is made; `bootstrap` 0 makes none."""
+
+    primary: Primary
+    bootstrap: int
+    confidence: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        rules = (
+            ("bootstrap", self.bootstrap >= 0, "must be 0 or more"),
+            ("confidence", 0 < self.confidence < 1, "must lie between 0 and 1"),
+            ("seed", self.seed >= 0, "must be 0 or more"),
+        )
+        for key, kept, rule in rules:
+            if not kept:
+                value = getattr(self, key)
+                raise UsageError(
+                    f"'evaluator.{key}' {rule}, not '{value}'",
+                    where=f"config key evaluator.{key}={value}",
+                )
+
+
+def score_pairs(encode: Encode, pairs: Pairs, name: str, scoring: Scoring) -> Result:
+    """Encode the texts of `pairs`, each distinct text once, and hold the similarities to the gold.
+
+    Raises NumericalError when the vector of a text holds NaN or infinity.
+    """
+    texts = list(dict.fromkeys([*pairs.texts1, *pairs.texts2]))
+    place = {text: index for index, text in enumerate(texts)}
+    left = np.array([place[text] for text in pairs.texts1])
+    right = np.array([place[text] for text in pairs.texts2])
+    vectors = np.asarray(encode(texts))
+    assert vectors.shape[:1] == (len(texts),) and vectors.ndim == 2
+    _refuse_nonfinite(vectors, pairs, left, right)
+    return _judge(similarities(vectors, left, right), pairs, name, scoring)
+
+
+def _judge(scores: dict[str, Array], pairs: Pairs, name: str, scoring: Scoring) -> Result:
+    """The Result of the similarities `scores`, name to [pairs]."""
+    gold = pairs.gold
+    raw = {
+        f"{correlation}_{similarity}": float(CORRELATIONS[correlation](gold, scores[similarity]))
+        for similarity, correlation in COLUMNS
+    }
+    main = scores[scoring.primary.split("_")[1]]
+    if np.isnan(raw[scoring.primary]):
+        _warn_undefined(name, gold, main)
+    metrics = {key: 100 * value for key, value in raw.items()}
+    return Result(
+        name=name,
+        metrics=metrics,
+        primary=scoring.primary,
+        interval=_interval(gold, main, scoring),
+        confidence=scoring.confidence,
+        rows=len(gold),
+        # The file keeps the scale that programs reading it expect, -1 to 1.
+        table=Table(
+            file=f"similarity_evaluation_{name}_results.csv",
+            header=tuple(f"{similarity}_{correlation}" for similarity, correlation in COLUMNS),
+            row=tuple(raw.values()),
+        ),
+        samples=_worst(pairs, main),
+        gold=gold,
+        scores=main,
+    )
+
+
+def _interval(gold: Array, scores: Array, scoring: Scoring) -> tuple[float, float] | None:
+    """The interval of the primary metric × 100; None where there is none to make."""
+    statistic = CORRELATIONS[scoring.primary.split("_")[0]]
+    if not scoring.bootstrap or np.isnan(statistic(gold, scores)):
+        return None
+    found = bootstrap(
+        statistic,
+        gold,
+        scores,
+        samples=scoring.bootstrap,
+        confidence=scoring.confidence,
+        seed=scoring.seed,
+    )
+    return (100 * found[0], 100 * found[1]) if found else None
+
+
+def _worst(pairs: Pairs, scores: Array) -> tuple[Sample, ...]:
+    """The pairs whose rank by score is farthest from their rank by gold, worst first."""
+    error = (ranks(scores) - ranks(pairs.gold)) / len(scores)
+    worst = np.argsort(-np.abs(error), kind="stable")[:WORST]
+    return tuple(
+        Sample(
+            text1=pairs.texts1[row],
+            text2=pairs.texts2[row],
+            gold=float(pairs.gold[row]),
+            score=float(scores[row]),
+            error=float(error[row]),
+        )
+        for row in worst
+    )
+
+
+def _refuse_nonfinite(vectors: NDArray[Any], pairs: Pairs, left: Indices, right: Indices) -> None:
+    bad = ~np.isfinite(vectors).all(axis=1)
+    if not bad.any():
+        return
+    row = int(np.argmax(bad[left] | bad[right]))
+    text = pairs.texts1[row] if bad[left[row]] else pairs.texts2[row]
+    short = text if len(text) <= 80 else f"{text[:80]}…"
+    raise NumericalError(
+        f"the vector of a text in pair {row + 1} holds NaN or infinity: '{short}'",
+        where=pairs.source,
+        fix="try engine.precision=fp32; if it stays, the weights of the model are broken",
+    )
+
+
+def _warn_undefined(name: str, gold: Array, scores: Array) -> None:
+    one = "gold scores" if (gold == gold[0]).all() else "scores of the model"
+    value = gold[0] if one == "gold scores" else scores[0]
+    note(
+        f"warning: {name}: all {len(gold):,} {one} are {value:g}, so no correlation is defined; "
+        "the score is null"
+    )

@@ -1,0 +1,84 @@
+"""Semantic textual similarity: pairs of texts that people gave a score.
+
+Knows where the pairs come from; how they are scored stands in similarity.py.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from sbert_cli.data import DATASETS, Records, read_pairs
+from sbert_cli.errors import UsageError
+from sbert_cli.evaluation.result import Result
+from sbert_cli.evaluation.similarity import Encode, Pairs, Primary, Scoring, score_pairs
+
+Split = Literal["dev", "test"]
+Column = str | int
+
+
+@dataclass(slots=True)
+class Sts:
+    """The STS benchmark, or one file of the user's own; configs/evaluator/sts.yaml has the keys.
+
+    The pairs are read and checked at once, so that a training fails before it starts: DataError
+    for malformed or missing data, HubError when the benchmark cannot be fetched.
+    """
+
+    path: str | None
+    texts: tuple[Column, ...]
+    label: Column
+    min_score: float | None
+    max_score: float | None
+    split: Split
+    primary: Primary
+    bootstrap: int
+    confidence: float
+    seed: int
+    offline: bool
+    name: str = field(init=False)
+    pairs: Pairs = field(init=False)
+    scoring: Scoring = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.scoring = Scoring(self.primary, self.bootstrap, self.confidence, self.seed)
+        if len(self.texts) != 2:
+            raise UsageError(
+                f"a pair has two texts, {len(self.texts)} columns are named",
+                where="config key evaluator.texts",
+                fix="evaluator.texts=[sentence1,sentence2]",
+            )
+        own = self.path is not None and not Path(self.path).expanduser().is_dir()
+        # An own file has no splits: it is the same whichever is asked for.
+        self.name = "sts" if own else f"sts-{self.split}"
+        self.pairs = to_pairs(self._read_file() if own else self._read_benchmark())
+
+    def __call__(self, encode: Encode) -> Result:
+        """The scores of the model whose vectors `encode` gives."""
+        return score_pairs(encode, self.pairs, self.name, self.scoring)
+
+    def _read_file(self) -> Records:
+        assert self.path is not None
+        low, high = self.min_score, self.max_score
+        return read_pairs(
+            self.path,
+            texts=self.texts,
+            score=self.label,
+            min_score=-math.inf if low is None else low,
+            max_score=math.inf if high is None else high,
+        )
+
+    def _read_benchmark(self) -> Records:
+        dataset = DATASETS["stsb"](path=self.path, max_examples=0, offline=self.offline)
+        return dataset.load(self.split)
+
+
+def to_pairs(records: Records) -> Pairs:
+    """Records with two text columns and scores, as pairs."""
+    left, right = records.texts
+    gold = np.asarray(records.labels(), dtype=np.float64)
+    return Pairs(records.column(left), records.column(right), gold, records.source)

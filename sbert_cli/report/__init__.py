@@ -1,0 +1,8 @@
+"""Pictures and one-file HTML reports. Knows nothing of models, training or evaluation."""
+
+from __future__ import annotations
+
+from sbert_cli.report.html import Section, write_report
+from sbert_cli.report.plots import curves, scatter
+
+__all__ = ["Section", "curves", "scatter", "write_report"]

@@ -1,0 +1,106 @@
+"""One HTML file that opens anywhere: style inside, pictures inside, no scripts, no network.
+
+Knows sections of text, tables and pictures, not what they are about.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from sbert_cli import atomic
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and what stands under it, in this order: text, picture, table, verbatim text."""
+
+    heading: str
+    text: str = ""
+    image: Path | None = None
+    header: Sequence[str] = ()
+    rows: Sequence[Sequence[object]] = ()
+    verbatim: str = ""
+
+
+def write_report(
+    out: Path, *, title: str, summary: Sequence[tuple[str, str]], sections: Sequence[Section]
+) -> Path:
+    """The report as the file `out`; `summary` is a short list of names and values on top.
+
+    All text is escaped; pictures (PNG files) are read and put inside.
+    """
+    style = (files("sbert_cli.report") / "style.css").read_text(encoding="utf-8")
+    parts = [_summary(summary), *map(_section, sections)]
+    body = "\n".join(part for part in parts if part)
+    return atomic.write(out, PAGE.format(title=escape(title), style=style, body=body))
+
+
+def _summary(pairs: Sequence[tuple[str, str]]) -> str:
+    items = [f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in pairs]
+    return "<dl>\n" + "\n".join(items) + "\n</dl>" if items else ""
+
+
+def _section(section: Section) -> str:
+    parts = [f"<h2>{escape(section.heading)}</h2>"]
+    if section.text:
+        parts.append(f"<p>{escape(section.text)}</p>")
+    if section.image:
+        parts.append(_image(section.image, section.heading))
+    if section.rows:
+        parts.append(_table(section.header, section.rows))
+    if section.verbatim:
+        parts.append(f"<pre>{escape(section.verbatim)}</pre>")
+    return "<section>\n" + "\n".join(parts) + "\n</section>"
+
+
+def _image(path: Path, alt: str) -> str:
+    data = path.read_bytes()
+    # The width stands in the first chunk of a PNG; pictures are drawn at twice their size on
+    # the page, so that they stay sharp on dense screens and on paper.
+    width = int.from_bytes(data[16:20], "big") // 2
+    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    return f'<img alt="{escape(alt)}" width="{width}" src="{source}">'
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    columns = list(zip(*rows, strict=True))
+    numeric = [all(isinstance(cell, int | float) for cell in column) for column in columns]
+    marks = [' class="number"' if right else "" for right in numeric]
+
+    def line(tag: str, cells: Sequence[object]) -> str:
+        pairs = zip(marks, cells, strict=True)
+        inner = "".join(f"<{tag}{mark}>{_cell(cell)}</{tag}>" for mark, cell in pairs)
+        return f"<tr>{inner}</tr>"
+
+    body = "\n".join(line("td", row) for row in rows)
+    return (
+        '<div class="scroll"><table>\n'
+        f"<thead>{line('th', header)}</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
+    )
+
+
+def _cell(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else escape(str(value))

@@ -1,0 +1,118 @@
+"""A run directory: what was asked, on what machine, how it went. One run owns one directory.
+
+Every file appears whole: temporary name, fsync, rename. Knows nothing of training.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sbert_cli import atomic
+from sbert_cli.errors import BusyError
+
+PACKAGES = ("sbert-cli", "torch", "transformers", "tokenizers", "numpy", "hydra-core")
+
+
+class RunFolder:
+    """`runs/<command>/<UTC time>-<5 hex>/` or the folder the user named; never used twice."""
+
+    def __init__(self, command: str, run_dir: str | None) -> None:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        name = f"{stamp}-{secrets.token_hex(3)[:5]}"
+        self.path = Path(run_dir) if run_dir else Path("runs") / command / name
+        try:
+            self.path.mkdir(parents=True, exist_ok=False)
+        except FileExistsError:
+            raise BusyError(
+                f"the run directory '{self.path}' exists already",
+                where=f"config key run_dir={self.path}",
+                fix="choose another run_dir, or leave it out for a fresh one",
+            ) from None
+        except OSError as error:
+            raise BusyError(
+                f"the run directory cannot be made: {error.strerror}", where=str(self.path)
+            ) from None
+        self.plots = self.path / "plots"
+        self.metrics = self.path / "metrics.jsonl"
+        self._start = time.time()
+        self._state: dict[str, object] = {"command": command}
+
+    def begin(self, config_yaml: str) -> None:
+        """Record the resolved configuration and the machine."""
+        atomic.write(self.path / "config.yaml", config_yaml)
+        atomic.write(self.path / "env.json", json.dumps(environment(), indent=2) + "\n")
+        self.status("running")
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            stopped = issubclass(kind, KeyboardInterrupt)
+            self.status("interrupted" if stopped else "failed", error=str(error) or kind.__name__)
+
+    def status(self, state: str, **values: object) -> None:
+        """Record the state of the run: running, finished, failed or interrupted."""
+        self._state.update(values)
+        content = {
+            "state": state,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "seconds": round(time.time() - self._start, 1),
+            **self._state,
+        }
+        atomic.write(self.path / "status.json", json.dumps(content, indent=2) + "\n")
+
+    def log(self, text: str) -> None:
+        """One line of the run's story in log.txt."""
+        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}\n")
+
+    def record(self, row: Mapping[str, Any]) -> None:
+        """Append one row to metrics.jsonl; NaN becomes null."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(jsonable(row)) + "\n")
+
+
+def jsonable(value: Any) -> Any:
+    """The value with every NaN and infinity as None, which JSON can carry."""
+    if isinstance(value, Mapping):
+        return {key: jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def environment() -> dict[str, object]:
+    """Versions and machine, for reading a run months later; no environment variables."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "packages": versions,
+    }

@@ -1,0 +1,1 @@
+"""Training: the visible loop, optimizers, schedules."""

@@ -1,0 +1,37 @@
+"""The training loop's settings, as configs/train.yaml gives them; imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sbert_cli.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How long, in which batches and how often to look at the dev set."""
+
+    epochs: int
+    max_steps: int | None  # optimizer steps
+    batch_size: int  # dataset rows a forward pass
+    accumulate: int  # forward passes an optimizer step
+    max_grad_norm: float
+    seed: int
+    eval_start: bool
+    eval_steps: int
+    early_stop: int | None
+    log_steps: int
+
+    def __post_init__(self) -> None:
+        least = {"epochs": 1, "max_steps": 1, "batch_size": 1, "accumulate": 1, "log_steps": 1,
+                 "early_stop": 1, "eval_steps": 0, "seed": 0}  # fmt: skip
+        faults = [
+            f"{key} must be at least {low}, not {getattr(self, key)}"
+            for key, low in least.items()
+            if getattr(self, key) is not None and getattr(self, key) < low
+        ]
+        if self.max_grad_norm <= 0:
+            faults.append(f"max_grad_norm must be more than 0, not {self.max_grad_norm}")
+        if faults:
+            keys = ", ".join(fault.split()[0] for fault in faults)
+            raise UsageError("; ".join(faults), where=f"config key {keys}")

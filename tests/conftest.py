@@ -1,0 +1,63 @@
+"""Fixtures that any test may ask for."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.hub_server import HubServer
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A loopback hub that HF_ENDPOINT names, and an empty SBERT_HOME; retries do not wait."""
+    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SBERT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setattr("sbert_cli.hub.web.pause", lambda seconds: None)
+    with HubServer() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left: exit code, stdout and stderr."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def sbert(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """The real entry point, run in this process: `sbert("encode", "corpus.txt")`."""
+
+    def run(*args: str) -> Done:
+        from sbert_cli.cli import main
+
+        monkeypatch.setattr("sys.argv", ["sbert", *args])
+        monkeypatch.setattr("sys.excepthook", sys.excepthook)
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+        capsys.readouterr()
+        handlers = logging.root.handlers[:]
+        try:
+            code = main()
+        except SystemExit as left:
+            code = int(left.code or 0)
+        finally:
+            # Hydra may leave one that writes to the stdout of this test only.
+            logging.root.handlers[:] = handlers
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run

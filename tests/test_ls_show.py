@@ -1,0 +1,172 @@
+"""sbert ls and sbert show, and the reader of YAML as text behind them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sbert_cli import choices
+from sbert_cli.mistakes import dotted
+from tests.conftest import Done
+
+Sbert = Callable[..., Done]
+GROUPS = choices.groups()
+PAGES = {
+    **{f"{group}={name}": path for group, names in GROUPS.items() for name, path in names.items()},
+    **choices.recipes(),
+    **choices.commands(),
+}
+
+
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+def test_the_text_reader_agrees_with_yaml(path: Path) -> None:
+    import yaml
+    from omegaconf import OmegaConf
+
+    page = choices.read(path)
+    tree = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    defaults = tree.pop("defaults", [])
+    tree.pop("hydra", None)
+    found = {key.name: yaml.safe_load(key.default) for key in page.keys}
+    leaves = {key: OmegaConf.select(OmegaConf.create(tree), key, throw_on_missing=False)
+              for key in dotted(tree)}  # fmt: skip
+    missing = {key for key in leaves if key in found and found[key] == "???"}
+    same = {key: value for key, value in leaves.items() if key in found and key not in missing}
+    assert {
+        key: OmegaConf.create([value])[0] for key, value in found.items() if key in same
+    } == same
+    parents = {key.rpartition(".")[0] for key in leaves}
+    assert set(leaves) - set(found) <= parents
+    picks = [each for each in defaults if isinstance(each, dict)]
+    ours = [choice for pick in picks for group, choice in pick.items() if "hydra/" not in group]
+    assert list(page.picks.values()) == ours
+    assert page.about and page.about in path.read_text(encoding="utf-8")
+
+
+def test_the_text_reader_knows_its_corners(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "# @package _global_\n# first line\n# second\n"
+        "defaults:\n  - train\n  - override /loss@x.y: cosine\n  - _self_\n"
+        "a: 'x # no comment'   # a comment # with two\n"
+        "b:\n  c:\n    - 1\n    - two\n  d: null  # number of d; null: all\ne: {}\n"
+        "hydra:\n  run:\n    dir: .\n"
+    )
+    page = choices.read(path)
+    assert (page.about, page.picks) == ("first line", {"loss": "cosine"})
+    assert [(key.name, key.default, key.type) for key in page.keys] == [
+        ("a", "'x # no comment'", "text"),
+        ("b.c", "[1, two]", "list"),
+        ("b.d", "null", "int or null"),
+        ("e", "{}", "mapping"),
+    ]
+    assert page.keys[0].comment == "a comment # with two"
+
+
+@pytest.mark.parametrize(
+    ("default", "kind"),
+    [("1", "int"), ("-2", "int"), ("2.0e-5", "float"), ("true", "bool"), ("auto", "text"),
+     ("[a]", "list"), ("???", "required"), ("null", "any or null")],
+)  # fmt: skip
+def test_types_are_told_from_defaults(default: str, kind: str) -> None:
+    assert choices.Key("x", default, "null: whatever").type == kind
+
+
+def test_ls_lists_all_lists(sbert: Sbert) -> None:
+    done = sbert("ls", "json=true")
+    rows = {row["list"]: row for row in json.loads(done.out)["lists"]}
+    assert {*GROUPS, "recipes", "models", "datasets"} == set(rows)
+    assert rows["loss"]["count"] == len(GROUPS["loss"])
+    table = sbert("ls")
+    assert table.code == 0 and all(name in table.out for name in rows)
+
+
+@pytest.mark.parametrize("group", [*GROUPS, "recipes"])
+def test_ls_of_a_list_names_each_with_its_line(sbert: Sbert, group: str) -> None:
+    files = GROUPS.get(group) or choices.recipes()
+    rows = json.loads(sbert("ls", group, "json=true").out)[group]
+    assert rows == [{"name": name, "about": choices.read(path).about}
+                    for name, path in files.items()]  # fmt: skip
+    assert all(name in sbert("ls", group).out for name in files)
+
+
+def test_ls_models_says_what_is_downloaded(
+    sbert: Sbert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SBERT_HOME", str(tmp_path))
+    folder = tmp_path / "models" / "sentence-transformers--all-MiniLM-L6-v2"
+    folder.mkdir(parents=True)
+    manifest = {"source": "hub", "origin": [], "commit": None, "files": []}
+    (folder / "sbert.json").write_text(json.dumps(manifest))
+    rows = json.loads(sbert("ls", "models", "json=true").out)["models"]
+    assert [row["name"] for row in rows if row["downloaded"] == "yes"] == ["all-MiniLM-L6-v2"]
+    assert "77.12" in next(row["about"] for row in rows if "bert-base-nli-mean" in row["name"])
+
+
+def test_ls_datasets_lists_the_catalogue(sbert: Sbert) -> None:
+    names = {
+        row["name"] for row in json.loads(sbert("ls", "datasets", "json=true").out)["datasets"]
+    }
+    assert {"nli", "stsb"} <= names
+
+
+@pytest.mark.parametrize("word", PAGES)
+def test_show_describes_everything_there_is(sbert: Sbert, word: str) -> None:
+    asked = f"recipe={word}" if word in choices.recipes() else word
+    page = choices.read(PAGES[word])
+    shown = json.loads(sbert("show", asked, "json=true").out)
+    assert shown["about"] == page.about and shown["file"] == str(PAGES[word])
+    prefix = f"{word.partition('=')[0]}." if "=" in word else ""
+    names = {key["key"] for key in shown["keys"]}
+    assert names >= {prefix + key.name for key in page.keys if not key.name.endswith("name")}
+    assert names >= set(page.picks)
+
+
+def test_show_prints_a_table(sbert: Sbert, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = sbert("show", "scheduler=warmupcosine")
+    assert done.code == 0 and done.err == ""
+    (line,) = (line for line in done.out.splitlines() if "scheduler.warmup_ratio" in line)
+    assert line.split()[:3] == ["scheduler.warmup_ratio", "float", "0.1"]
+
+
+def test_long_keys_are_not_broken(sbert: Sbert, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "loss.concatenation_sent_multiplication " in sbert("show", "loss=softmax").out
+
+
+def test_a_recipe_explains_its_keys_in_the_words_of_train(sbert: Sbert) -> None:
+    keys = json.loads(sbert("show", "demo", "json=true").out)["keys"]
+    about = {key["key"]: key["about"] for key in keys}
+    assert about["batch_size"] == "rows of the dataset per optimizer step"
+    assert about["optimizer.lr"] == "peak learning rate"
+
+
+def test_a_bare_choice_is_found_where_one_group_has_it(sbert: Sbert) -> None:
+    assert sbert("show", "softmax", "json=true").out.startswith('{"name": "softmax"')
+
+
+@pytest.mark.parametrize(
+    ("line", "phrase"),
+    [
+        ("ls los", "sbert ls loss"),
+        ("ls recipe", "sbert ls recipes"),
+        ("ls loss model", "takes one word"),
+        ("ls loss=softmax", "sbert show loss=softmax"),
+        ("ls qqqqqq", "there are: dataset"),
+        ("show", "show what?"),
+        ("show loss=sofmax", "sbert show loss=softmax"),
+        ("show los=softmax", "sbert show loss=softmax"),
+        ("show recipe=dmo", "sbert show recipe=demo"),
+        ("show sofmax", "sbert show loss=softmax"),
+        ("show none", "head=none"),
+        ("show loss", "sbert ls loss"),
+        ("show loss=softmax demo", "takes one word"),
+    ],
+)
+def test_unknown_names_exit_with_2_and_the_nearest(sbert: Sbert, line: str, phrase: str) -> None:
+    done = sbert(*line.split())
+    assert (done.code, done.out) == (2, "") and phrase in done.err

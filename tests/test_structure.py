@@ -1,0 +1,129 @@
+"""What holds for the whole house: imports go down, YAML and code say the same."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "sbert_cli"
+FLOORS = [
+    {"cli"},
+    {"commands"},
+    {"training", "evaluation", "retrieval"},
+    {"engine", "hub", "data"},
+    {"losses"},
+    {"encoder"},
+    {"report"},
+    {"console", "config"},
+    {"errors", "atomic"},
+]
+FORBIDDEN = {"pickle", "dill", "cloudpickle", "marshal", "shelve"}
+
+
+def floor_of(name: str) -> int | None:
+    return next((level for level, floor in enumerate(FLOORS) if name in floor), None)
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", [*PACKAGE.rglob("*.py")], ids=lambda p: str(p.relative_to(PACKAGE))
+)
+def test_imports_go_down(path: Path) -> None:
+    here = floor_of(path.relative_to(PACKAGE).parts[0].removesuffix(".py"))
+    for name in imports(path):
+        parts = name.split(".")
+        assert parts[0] not in FORBIDDEN or name == "pickle.UnpicklingError"
+        there = floor_of(parts[1]) if parts[0] == "sbert_cli" and len(parts) > 1 else None
+        assert here is None or there is None or here <= there, f"{path.name} imports {name}"
+
+
+def test_packages_in_pyproject_are_the_folders() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    block = text[text.index("packages = [") : text.index("]", text.index("packages = ["))]
+    listed = set(re.findall(r'"(sbert_cli[\w.]*)"', block))
+    folders = {p.parent.relative_to(ROOT) for p in PACKAGE.rglob("__init__.py")}
+    names = {".".join(folder.parts) for folder in folders}
+    assert listed == names | {"sbert_cli.configs", "sbert_cli.recipes"}
+
+
+def choices(group: str) -> set[str]:
+    return {path.stem for path in (ROOT / "configs" / group).glob("*.yaml")}
+
+
+def nodes(group: str) -> list[tuple[str, dict[str, object]]]:
+    from omegaconf import OmegaConf
+
+    read = [(p.stem, OmegaConf.load(p)) for p in (ROOT / "configs" / group).glob("*.yaml")]
+    return [(stem, dict(OmegaConf.to_container(node))) for stem, node in read]
+
+
+def registries() -> dict[str, dict[str, object]]:
+    from sbert_cli.commands.assemble import MODELS
+    from sbert_cli.data import DATASETS
+    from sbert_cli.evaluation import EVALUATORS
+    from sbert_cli.losses import LOSSES
+    from sbert_cli.training.optimizer import OPTIMIZERS
+    from sbert_cli.training.schedule import SCHEDULERS
+
+    return {"dataset": DATASETS, "evaluator": EVALUATORS, "loss": LOSSES, "model": MODELS,
+            "optimizer": OPTIMIZERS, "scheduler": SCHEDULERS}  # fmt: skip
+
+
+@pytest.mark.parametrize("group", ["dataset", "evaluator", "loss", "optimizer", "scheduler"])
+def test_registry_keys_are_the_yaml_stems(group: str) -> None:
+    assert set(registries()[group]) == choices(group)
+
+
+def test_poolings_are_the_yaml_stems() -> None:
+    from sbert_cli.encoder import POOLINGS
+
+    assert {*POOLINGS, "auto", "none"} == choices("pooling")
+
+
+# What only the program knows; everything else a signature asks for must stand in the YAML.
+RUNTIME = {"dim", "num_labels", "total_steps", "parameters", "texts", "offline", "split", "seed",
+           "in_features", "owner"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "group", ["dataset", "evaluator", "loss", "model", "optimizer", "scheduler"]
+)
+def test_every_yaml_binds_to_its_signature(group: str) -> None:
+    for stem, node in nodes(group):
+        node.pop("defaults", None)
+        target = registries()[group][str(node.pop("name"))]
+        parameters = inspect.signature(target).parameters
+        assert set(node) <= set(parameters), stem
+        assert set(parameters) - set(node) <= RUNTIME, stem
+
+
+def test_defaults_live_in_yaml_only() -> None:
+    for registry in registries().values():
+        for name, target in registry.items():
+            for parameter in inspect.signature(target).parameters.values():
+                known = parameter.name in RUNTIME
+                assert known or parameter.default is parameter.empty, f"{name}: {parameter.name}"
+
+
+YAMLS = [*(ROOT / "configs").rglob("*.yaml"), *(ROOT / "recipes").glob("*.yaml")]
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_yaml_starts_with_a_sentence_and_names_no_code(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    assert not re.search(r"^\s*_\w+_\s*:", text, re.MULTILINE)
