@@ -1,4 +1,4 @@
-"""From vectors and gold scores to a Result, its table, its JSON and its report."""
+"""From vectors and gold scores to a SimilarityResult, its table, its JSON and its report."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pytest
 from scipy import stats
 
 from sbert_cli.errors import DataError, NumericalError, UsageError
-from sbert_cli.evaluation.report import sections
-from sbert_cli.evaluation.result import Result
 from sbert_cli.evaluation.similarity import Pairs, Scoring, score_pairs
+from sbert_cli.evaluation.similarity_result import SimilarityResult
 
 SCORING = Scoring("spearman_cosine", 200, 0.95, 1)
 
@@ -31,12 +30,12 @@ def circle_pairs(angles: list[float], gold: list[float]) -> Pairs:
 
 
 @pytest.fixture
-def result() -> Result:
+def result() -> SimilarityResult:
     gold = [5.0, 4.0, 4.0, 2.0, 1.0, 0.0]
     return score_pairs(circle, circle_pairs([5, 40, 30, 50, 20, 80], gold), "circle", SCORING)
 
 
-def test_score_is_spearman_of_the_cosine_times_100(result: Result) -> None:
+def test_score_is_spearman_of_the_cosine_times_100(result: SimilarityResult) -> None:
     expected = stats.spearmanr([5, 4, 4, 2, 1, 0], np.cos(np.radians([5, 40, 30, 50, 20, 80])))
     assert result.score == result.metrics["spearman_cosine"]
     assert result.score == pytest.approx(100 * expected[0], abs=1e-10)
@@ -69,14 +68,14 @@ def test_interval_is_left_out_on_demand() -> None:
     assert "interval" not in found.headline
 
 
-def test_headline_names_metric_score_and_interval(result: Result) -> None:
+def test_headline_names_metric_score_and_interval(result: SimilarityResult) -> None:
     assert result.interval
     low, high = result.interval
     words = f"spearman_cosine {result.score:.2f} (95 % interval {low:.2f} to {high:.2f})"
     assert result.headline == words
 
 
-def test_worst_pair_is_the_one_farthest_off_in_rank(result: Result) -> None:
+def test_worst_pair_is_the_one_farthest_off_in_rank(result: SimilarityResult) -> None:
     worst = result.samples[0]
     # Gold puts it fifth of six, the cosine second: three ranks of six too alike.
     assert (worst.text2, worst.gold, worst.error) == ("20", 1.0, 0.5)
@@ -145,25 +144,28 @@ def read_csv(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def test_csv_gets_its_header_once(result: Result, tmp_path: Path) -> None:
+def test_csv_gets_its_header_once(result: SimilarityResult, tmp_path: Path) -> None:
     result.append_csv(tmp_path / "new", epoch=0, steps=100)
-    header, *rows = read_csv(result.append_csv(tmp_path / "new", epoch=-1, steps=-1))
+    [path] = result.append_csv(tmp_path / "new", epoch=-1, steps=-1)
+    header, *rows = read_csv(path)
     assert header[:4] == ["epoch", "steps", "cosine_pearson", "cosine_spearman"]
     assert [row[:2] for row in rows] == [["0", "100"], ["-1", "-1"]]
     assert 100 * float(rows[0][3]) == pytest.approx(result.score)
-    assert [path.name for path in (tmp_path / "new").iterdir()] == [result.table.file]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [result.tables[0].file]
 
 
-def test_csv_with_other_columns_is_left_alone(result: Result, tmp_path: Path) -> None:
-    path = tmp_path / result.table.file
+def test_csv_with_other_columns_is_left_alone(result: SimilarityResult, tmp_path: Path) -> None:
+    path = tmp_path / result.tables[0].file
     path.write_text("epoch,steps,accuracy\n")
     with pytest.raises(DataError, match="other columns"):
         result.append_csv(tmp_path, epoch=0, steps=1)
     assert path.read_text() == "epoch,steps,accuracy\n"
 
 
-def test_report_shows_score_metrics_picture_and_worst_pairs(result: Result, tmp_path: Path) -> None:
-    score, metrics, worst = sections(result, tmp_path / "plots")
+def test_report_shows_score_metrics_picture_and_worst_pairs(
+    result: SimilarityResult, tmp_path: Path
+) -> None:
+    score, metrics, worst = result.sections(tmp_path / "plots")
     assert result.headline in score.text
     assert score.image and score.image.is_file()
     assert ("cosine", result.score, result.metrics["pearson_cosine"]) in metrics.rows
@@ -172,6 +174,6 @@ def test_report_shows_score_metrics_picture_and_worst_pairs(result: Result, tmp_
 
 def test_report_of_an_undefined_score_says_so(tmp_path: Path) -> None:
     found = score_pairs(circle, circle_pairs([10, 20], [3.0, 3.0]), "x", SCORING)
-    score, metrics, _ = sections(found, tmp_path)
+    score, metrics, _ = found.sections(tmp_path)
     assert "not defined" in score.text
     assert metrics.rows[0] == ("cosine", "not defined", "not defined")

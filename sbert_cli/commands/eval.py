@@ -62,6 +62,7 @@ class EvalSettings:
     truncate_dim: int | None
     prompt: str | None
     prompt_name: str | None
+    teacher: str | None
     run_dir: str | None
     offline: bool
     json: bool
@@ -75,7 +76,7 @@ def show(result: Result) -> None:
     rows = [
         (name, "not defined" if value != value else value) for name, value in result.metrics.items()
     ]
-    console.show_table(f"{result.name}, {result.rows:,} pairs", ("metric", "× 100"), rows)
+    console.show_table(f"{result.name}, {result.counted}", ("metric", "× 100"), rows)
     console.note(result.headline)
 
 
@@ -83,9 +84,8 @@ def write_report(
     folder: RunFolder, title: str, summary: list[tuple[str, str]], result: Result
 ) -> None:
     """report.html, the CSV table and the plots of one result."""
-    from sbert_cli.evaluation.report import sections
     from sbert_cli.report import html
 
     result.append_csv(folder.path, epoch=-1, steps=-1)
-    parts = sections(result, folder.plots)
+    parts = result.sections(folder.plots)
     html.write_report(folder.path / "report.html", title=title, summary=summary, sections=parts)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 GROUPS = (
     "model", "pooling", "head", "loss", "dataset", "evaluator", "optimizer", "scheduler", "engine",
 )  # fmt: skip
-OTHER = ("run_dir", "offline", "json")
+OTHER = ("teacher", "run_dir", "offline", "json")
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -183,7 +183,6 @@ def _report(
     results: list[Result],
     tested: Result | None,
 ) -> None:
-    from sbert_cli.evaluation.report import sections
     from sbert_cli.report import Section, curves, html
 
     best = trainer.best
@@ -198,7 +197,7 @@ def _report(
             rows=history,
         )
     ]
-    parts += sections(tested, folder.plots) if tested else []
+    parts += tested.sections(folder.plots) if tested else []
     summary = [("model", name), ("loss", config["loss"]["name"]), ("seed", str(config["seed"]))]
     summary += [("best dev score", f"{best.score:.2f} at step {best.step:,}")] if results else []
     summary += [("test", tested.headline)] if tested else []

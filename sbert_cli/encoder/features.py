@@ -38,6 +38,9 @@ class Features:
     runs: tuple[Run, ...]
     prompt_length: int = 0  # tokens at the start of each row that are the prompt
     tokens: Tensor | None = None  # [tokens, dim]
+    weights: Tensor | None = None  # [tokens], how much each token counts in the pooling
+    layers: tuple[Tensor, ...] | None = None  # [tokens, dim] each; the embedding layer first
+    cls: int = 0  # place of the token that stands for the text: -1 in XLNet
     sentence: Tensor | None = None  # [rows, dim]
 
     @property

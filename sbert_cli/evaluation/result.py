@@ -1,4 +1,4 @@
-"""What an evaluation found: named numbers with one primary, a row for a table, the worst pairs.
+"""What an evaluation found: named numbers with one primary, a row for a table, report sections.
 
 Knows neither models nor how the numbers came about.
 """
@@ -14,18 +14,7 @@ from typing import Any
 
 from sbert_cli import atomic
 from sbert_cli.errors import DataError
-from sbert_cli.evaluation.metrics import Array
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A judged pair; `error` is its rank by score less that by gold, as a share of the rows."""
-
-    text1: str
-    text2: str
-    gold: float
-    score: float
-    error: float
+from sbert_cli.report import Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +26,23 @@ class Table:
     row: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Result:
-    """The outcome of one evaluation; metrics and interval are × 100.
+    """The outcome of one evaluation.
 
-    `interval` belongs to the primary metric and covers `confidence` of the resamplings.
-    `gold` and `scores` are the points of a scatter plot, `samples` the worst pairs first.
+    Metrics are × 100, but those whose name ends in `threshold`. `rows` counts `unit`s (pairs,
+    triplets, queries). `interval` belongs to the primary metric and covers `confidence` of the
+    resamplings. An evaluator with more to show overrides `sections`.
     """
 
     name: str
     metrics: dict[str, float]
     primary: str
-    interval: tuple[float, float] | None
-    confidence: float
     rows: int
-    table: Table
-    samples: tuple[Sample, ...]
-    gold: Array
-    scores: Array
+    unit: str
+    tables: tuple[Table, ...]
+    interval: tuple[float, float] | None = None
+    confidence: float = 0.0
 
     @property
     def score(self) -> float:
@@ -72,6 +60,19 @@ class Result:
             words += f" ({100 * self.confidence:g} % interval {low:.2f} to {high:.2f})"
         return words
 
+    def sections(self, plots: Path) -> list[Section]:
+        """The result in a report: the score, all metrics; pictures are left in `plots`."""
+        rows = [(name, shown(value)) for name, value in self.metrics.items()]
+        return [
+            Section(f"Score on {self.name}", text=f"{self.headline}, over {self.counted}."),
+            Section(f"All metrics of {self.name}", header=("metric", "× 100"), rows=rows),
+        ]
+
+    @property
+    def counted(self) -> str:
+        """How much was judged: `1,379 pairs`."""
+        return f"{self.rows:,} {self.unit}"
+
     def to_json(self) -> dict[str, Any]:
         """The numbers for JSON, which has no NaN: what is not defined is None."""
         return {
@@ -84,22 +85,31 @@ class Result:
             "metrics": {name: _number(value) for name, value in self.metrics.items()},
         }
 
-    def append_csv(self, folder: Path, epoch: int, steps: int) -> Path:
-        """Add a row to the evaluator's CSV file in `folder`, with a header if it is new.
+    def append_csv(self, folder: Path, epoch: int, steps: int) -> list[Path]:
+        """Add a row to the evaluator's CSV files in `folder`, with a header to a new one.
 
         Epoch -1 means a test after training, steps -1 the end of an epoch. Raises DataError
-        when the file has other columns.
+        when a file has other columns.
         """
-        path = folder / self.table.file
-        header = ["epoch", "steps", *self.table.header]
-        text = (path.read_text(encoding="utf-8") if path.exists() else "") or _line(header)
-        if text.splitlines()[0].split(",") != header:
-            raise DataError(
-                "the table has other columns than this evaluation",
-                where=f"{path}:1",
-                fix="move the file away",
-            )
-        return atomic.write(path, text + _line([epoch, steps, *self.table.row]))
+        return [_append(table, folder, epoch, steps) for table in self.tables]
+
+
+def shown(value: float) -> float | str:
+    """A metric for people: words where it is not defined."""
+    return "not defined" if math.isnan(value) else value
+
+
+def _append(table: Table, folder: Path, epoch: int, steps: int) -> Path:
+    path = folder / table.file
+    header = ["epoch", "steps", *table.header]
+    text = (path.read_text(encoding="utf-8") if path.exists() else "") or _line(header)
+    if next(csv.reader([text.splitlines()[0]])) != header:
+        raise DataError(
+            "the table has other columns than this evaluation",
+            where=f"{path}:1",
+            fix="move the file away",
+        )
+    return atomic.write(path, text + _line([epoch, steps, *table.row]))
 
 
 def _number(value: float) -> float | None:

@@ -22,7 +22,8 @@ from sbert_cli.evaluation.metrics import (
     ranks,
     similarities,
 )
-from sbert_cli.evaluation.result import Result, Sample, Table
+from sbert_cli.evaluation.result import Table
+from sbert_cli.evaluation.similarity_result import Sample, SimilarityResult
 
 Encode = Callable[[list[str]], NDArray[Any]]
 Primary = Literal[
@@ -91,7 +92,7 @@ class Scoring:
                 )
 
 
-def score_pairs(encode: Encode, pairs: Pairs, name: str, scoring: Scoring) -> Result:
+def score_pairs(encode: Encode, pairs: Pairs, name: str, scoring: Scoring) -> SimilarityResult:
     """Encode the texts of `pairs`, each distinct text once, and hold the similarities to the gold.
 
     Raises NumericalError when the vector of a text holds NaN or infinity.
@@ -106,7 +107,7 @@ def score_pairs(encode: Encode, pairs: Pairs, name: str, scoring: Scoring) -> Re
     return _judge(similarities(vectors, left, right), pairs, name, scoring)
 
 
-def _judge(scores: dict[str, Array], pairs: Pairs, name: str, scoring: Scoring) -> Result:
+def _judge(scores: dict[str, Array], pairs: Pairs, name: str, scoring: Scoring) -> SimilarityResult:
     """The Result of the similarities `scores`, name to [pairs]."""
     gold = pairs.gold
     raw = {
@@ -117,18 +118,21 @@ def _judge(scores: dict[str, Array], pairs: Pairs, name: str, scoring: Scoring) 
     if np.isnan(raw[scoring.primary]):
         _warn_undefined(name, gold, main)
     metrics = {key: 100 * value for key, value in raw.items()}
-    return Result(
+    return SimilarityResult(
         name=name,
         metrics=metrics,
         primary=scoring.primary,
         interval=_interval(gold, main, scoring),
         confidence=scoring.confidence,
         rows=len(gold),
+        unit="pairs",
         # The file keeps the scale that programs reading it expect, -1 to 1.
-        table=Table(
-            file=f"similarity_evaluation_{name}_results.csv",
-            header=tuple(f"{similarity}_{correlation}" for similarity, correlation in COLUMNS),
-            row=tuple(raw.values()),
+        tables=(
+            Table(
+                file=f"similarity_evaluation_{name}_results.csv",
+                header=tuple(f"{similarity}_{correlation}" for similarity, correlation in COLUMNS),
+                row=tuple(raw.values()),
+            ),
         ),
         samples=_worst(pairs, main),
         gold=gold,

@@ -1,0 +1,32 @@
+"""The model that others learn from or are compared with: `teacher=` of train and eval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sbert_cli import hub
+from sbert_cli.console import note
+from sbert_cli.encoder import load_folder
+from sbert_cli.engine.device import Compute
+from sbert_cli.engine.embedder import Embedder
+from sbert_cli.errors import UsageError
+
+
+def build_teacher(config: Mapping[str, Any], compute: Compute) -> Embedder | None:
+    """The embedder of the key `teacher`: a folder, a catalogue name or a hub id; None for null.
+
+    Raises UsageError for a bare encoder, whose vectors would depend on a guessed pooling.
+    """
+    name = config["teacher"]
+    if name is None:
+        return None
+    encoder = load_folder(hub.find_model(name, offline=config["offline"]))
+    if encoder.pooling is None:
+        raise UsageError(
+            f"the teacher '{name}' is a bare encoder: its folder says nothing about pooling",
+            where=f"config key teacher={name}",
+            fix="a trained sentence encoder, e.g. teacher=all-MiniLM-L6-v2",
+        )
+    note(f"teacher {name}: {encoder.dim} dimensions")
+    return Embedder(encoder, compute)
