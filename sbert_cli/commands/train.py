@@ -71,8 +71,7 @@ def _check_fit(loss: Any, config: dict[str, Any], records: Records) -> None:
 
     kind: Labels = "none" if records.label is None else "class" if records.num_labels else "score"
     has = (records.texts, kind, records.num_labels)
-    problem = misfit(loss, *has)
-    if not problem:
+    if not (problem := misfit(loss, *has)):
         return
     every: dict[str, Any] = dict(LOSSES)
     fits = [(each.labels == "none", name) for name, each in every.items() if not misfit(each, *has)]
