@@ -6,7 +6,7 @@ Knows the layouts of Tatoeba, TED2020, WikiMatrix and of OPUS's line files; noth
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
@@ -18,7 +18,7 @@ from sbert_cli.data.layout import Layout, locate
 from sbert_cli.data.rows import Rows, open_all, open_rows
 from sbert_cli.errors import DataError
 
-Pair = tuple[str, str]
+Pair = Sequence[str]  # source and target
 
 FOLDER = "parallel-sentences"
 DEV_ROWS = 1000
@@ -64,8 +64,7 @@ def read_ted2020(raw: Path, source: str, target: str) -> Iterator[Pair]:
     rows = _open(raw, "*.tsv.gz", TABLE)
     names = [code.replace("_", "-").lower() for code in (source, target)]
     columns = locate(rows.names, names, file=str(raw), key="languages")
-    for first, second in _cells(rows, columns):
-        yield first, second
+    yield from _cells(rows, columns)
 
 
 def read_wikimatrix(raw: Path, source: str, target: str) -> Iterator[Pair]:
@@ -87,8 +86,7 @@ def read_opus(raw: Path, source: str, target: str) -> Iterator[Pair]:
         if path is None:
             raise DataError(f"no line file of '{code}' (*.{code})", where=str(raw))
     for _, rows in open_all([path for path in paths if path], Layout("parallel")):
-        for first, second in _cells(rows, [0, 1]):
-            yield first, second
+        yield from _cells(rows, [0, 1])
 
 
 READERS = {"Tatoeba": read_tatoeba, "TED2020": read_ted2020, "WikiMatrix": read_wikimatrix}
