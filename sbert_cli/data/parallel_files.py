@@ -49,11 +49,11 @@ def read_tatoeba(raw: Path, source: str, target: str) -> Iterator[Pair]:
     """Pairs that `links.csv` names, of the texts in `sentences.csv`; in the order of the links."""
     wanted = {three_letters(source), three_letters(target)}
     texts: dict[object, tuple[object, str]] = {}
-    for number, language, text in _cells(_open(raw, "sentences.csv", PLAIN), [0, 1, 2]):
+    for number, language, text in _cells(_open(raw, "sentences.csv", PLAIN, 3), [0, 1, 2]):
         if language in wanted:
             texts[number] = (language, text)
     ours, theirs = three_letters(source), three_letters(target)
-    for first, second in _cells(_open(raw, "links.csv", PLAIN), [0, 1]):
+    for first, second in _cells(_open(raw, "links.csv", PLAIN, 2), [0, 1]):
         one, other = texts.get(first), texts.get(second)
         if one and other and (one[0], other[0]) == (ours, theirs):
             yield one[1], other[1]
@@ -61,7 +61,7 @@ def read_tatoeba(raw: Path, source: str, target: str) -> Iterator[Pair]:
 
 def read_ted2020(raw: Path, source: str, target: str) -> Iterator[Pair]:
     """Two columns of the table of all languages, where both cells are filled."""
-    rows = _open(raw, "*.tsv.gz", TABLE)
+    rows = _open(raw, "*.tsv.gz", TABLE, 3)
     names = [code.replace("_", "-").lower() for code in (source, target)]
     columns = locate(rows.names, names, file=str(raw), key="languages")
     yield from _cells(rows, columns)
@@ -69,7 +69,7 @@ def read_ted2020(raw: Path, source: str, target: str) -> Iterator[Pair]:
 
 def read_wikimatrix(raw: Path, source: str, target: str) -> Iterator[Pair]:
     """Pairs with a margin of at least 1.075 whose texts differ; the file sorts the languages."""
-    rows = _open(raw, "*.tsv.gz", PLAIN)
+    rows = _open(raw, "*.tsv.gz", PLAIN, 3)
     for score, first, second in _cells(rows, [0, 1, 2]):
         try:
             is_good = float(score) >= LEAST_SCORE
@@ -121,11 +121,16 @@ def _cells(rows: Rows, columns: list[int]) -> Iterator[list[str]]:
         yield cast("list[str]", cells)
 
 
-def _open(raw: Path, pattern: str, layout: Layout) -> Rows:
+def _open(raw: Path, pattern: str, layout: Layout, width: int) -> Rows:
+    """The first file of a pattern, which must have at least `width` columns."""
     path = find_file(raw, (pattern,))
     if path is None:
         raise DataError(f"no '{pattern}' here", where=str(raw), fix="fetch it with force=true")
-    return open_rows(path, layout)
+    rows = open_rows(path, layout)
+    if len(rows.names) < width:
+        what = f"{len(rows.names)} columns between tabs, expected {width}"
+        raise DataError(what, where=f"{path}:1", fix="fetch it with force=true")
+    return rows
 
 
 def _clean(text: str) -> str:
