@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sbert_cli.encoder import load_folder
 from sbert_cli.errors import UnsafeError
 from sbert_cli.hub import MODELS
 from sbert_cli.hub.models import CLASSIC, LATER
+from tests.conftest import Done
 from tests.hub_server import HubServer
 from tests.models import TEXTS, tiny_encoder
 from tests.published import web
@@ -156,3 +158,24 @@ def test_mean_pooling_by_hand_gives_the_same_vectors(
     mask = tokens["attention_mask"].unsqueeze(-1).float()
     theirs = (states * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
     np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-6)
+
+
+def test_a_classic_name_goes_from_download_to_vectors(
+    web: HubServer,
+    zips: dict[str, bytes],
+    sbert: Callable[..., Done],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "bert-base-nli-stsb-mean-tokens"
+    web.add_file(f"v0.2/{name}.zip", zips["BERT"])
+    assert sbert("download", name, "source=web").code == 0
+    Path("corpus.txt").write_text(f"{TEXTS[0]}\n", encoding="utf-8")
+    line = ("encode", "corpus.txt", f"model={name}", "output=v.npy", "offline=true")
+    refused = sbert(*line)
+    assert refused.code == 6 and "model.allow_bin=true" in refused.err
+    done = sbert(*line, "model.allow_bin=true")
+    assert done.code == 0, done.err
+    expected = embedder(tiny_encoder()).encode(TEXTS[:1])
+    np.testing.assert_allclose(np.load("v.npy"), expected, atol=1e-6)
