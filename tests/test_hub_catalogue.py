@@ -31,7 +31,7 @@ def test_model_name_becomes_a_repo(name: str, repo: str) -> None:
 def test_every_dataset_has_a_place_and_a_description(name: str) -> None:
     target = find(name)
     assert target.kind == "dataset"
-    assert target.repo or target.urls
+    assert target.repo or target.urls or target.raw in DATASETS
     assert DATASETS[name].about
     assert all(url.startswith("https://") for url in target.urls)
 
@@ -44,7 +44,8 @@ def test_names_can_be_typed(names: object) -> None:
 
 def test_the_names_of_the_classics_are_there() -> None:
     assert len(catalogue.CLASSIC) == 25
-    assert MODELS["bert-base-nli-stsb-mean-tokens"] == "STSb 85.14"
+    score = MODELS["bert-base-nli-stsb-mean-tokens"].score
+    assert score and (score.benchmark, score.value) == ("STSb", 85.14)
     expected = {"nli", "stsb", "wikipedia-sections", "quora-ir", "trec", "ted2020", "xnli-en-de"}
     assert expected <= set(DATASETS)
     assert not set(MODELS) & set(DATASETS)

@@ -103,7 +103,20 @@ def test_ls_models_says_what_is_downloaded(
     (folder / "sbert.json").write_text(json.dumps(manifest))
     rows = json.loads(sbert("ls", "models", "json=true").out)["models"]
     assert [row["name"] for row in rows if row["downloaded"] == "yes"] == ["all-MiniLM-L6-v2"]
-    assert "77.12" in next(row["about"] for row in rows if "bert-base-nli-mean" in row["name"])
+    known = next(row for row in rows if row["name"] == "bert-base-nli-mean-tokens")
+    assert (known["benchmark"], known["score"]) == ("STSb", 77.12)
+    assert next(row for row in rows if row["name"] == "LaBSE")["score"] is None
+
+
+def test_ls_models_shows_the_published_score_in_words(
+    sbert: Sbert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SBERT_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    header, *lines = [line for line in sbert("ls", "models").out.splitlines() if line.strip()]
+    assert header.split() == ["name", "published", "score", "about", "downloaded"]
+    cls = next(line for line in lines if "bert-base-nli-cls-token" in line)
+    assert "STSb 76.30" in cls and cls.split()[-1] == "no"
 
 
 def test_ls_datasets_lists_the_catalogue(sbert: Sbert) -> None:

@@ -31,6 +31,7 @@ def run(words: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         console.write_json({words[0] if words else "lists": rows})
     else:
+        rows = [_with_scores_as_words(row) for row in rows]
         header = [*rows[0]] if rows else ["name"]
         console.show_table("", header, [[*row.values()] for row in rows], data=True)
 
@@ -73,17 +74,37 @@ def _models() -> list[Row]:
     from sbert_cli.hub import catalogue
 
     return [
-        {"name": name, "about": about, "downloaded": _here("model", name)}
-        for name, about in catalogue.MODELS.items()
+        {
+            "name": name,
+            "benchmark": model.score and model.score.benchmark,
+            "score": model.score and model.score.value,
+            "about": model.about,
+            "downloaded": _here("model", name),
+        }
+        for name, model in catalogue.MODELS.items()
     ]
+
+
+def _with_scores_as_words(row: Row) -> Row:
+    """A row for people: benchmark and score are one column."""
+    if "score" not in row:
+        return row
+    words = "" if row["score"] is None else f"{row['benchmark']} {row['score']:.2f}"
+    rest = {key: value for key, value in row.items() if key not in ("name", "benchmark", "score")}
+    return {"name": row["name"], "published score": words, **rest}
 
 
 def _datasets() -> list[Row]:
     from sbert_cli.hub import catalogue
+    from sbert_cli.hub.datasets import FAMILIES
 
-    return [
+    rows: list[Row] = [
         {"name": name, "about": dataset.about, "downloaded": _here("dataset", name)}
         for name, dataset in catalogue.DATASETS.items()
+    ]
+    # A pattern is no name: whether something of it is here shows in the cache only.
+    return rows + [
+        {"name": name, "about": about, "downloaded": ""} for name, about in FAMILIES.items()
     ]
 
 

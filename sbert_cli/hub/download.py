@@ -6,55 +6,20 @@ Knows the order of the steps; the modules beside it talk to servers, unpack and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from sbert_cli.errors import BusyError, DataError, HubError, UsageError
-from sbert_cli.hub import catalogue, repo, store, web
+from sbert_cli.hub import catalogue, derived, repo, store, web
 from sbert_cli.hub.address import public
 from sbert_cli.hub.arrival import bring, is_model, measured, sound, total_size, unpacked
 from sbert_cli.hub.catalogue import Target
 from sbert_cli.hub.paths import is_archive, safe_path
+from sbert_cli.hub.request import Fetched, Options, Source
 from sbert_cli.hub.store import File, Manifest
 from sbert_cli.hub.web import Wanted
-
-Source = Literal["hub", "web"]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to fetch: from where, which revision, all anew, only look, only the cache.
-
-    `unpack_limit` is the most bytes that an archive may unpack to.
-    """
-
-    source: Source | Literal["auto"]
-    revision: str | None
-    force: bool
-    dry_run: bool
-    offline: bool
-    unpack_limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A download: its folder, the hub commit, the files, how many bytes came now.
-
-    After a dry run `bytes_missing` is what a download would bring, None where a server does not
-    say; otherwise it is 0.
-    """
-
-    name: str
-    kind: Literal["model", "dataset", "file"]
-    folder: Path
-    source: str
-    origin: tuple[str, ...]
-    revision: str | None
-    files: tuple[File, ...]
-    bytes_fetched: int
-    bytes_missing: int | None
 
 
 def fetch(name: str, options: Options) -> Fetched:
@@ -67,7 +32,11 @@ def fetch(name: str, options: Options) -> Fetched:
 
 
 def fetch_target(target: Target, options: Options) -> Fetched:
-    """As `fetch`, for a name that is resolved already."""
+    """As `fetch`, for a name that is resolved already; what is made here follows its raw data."""
+    if target.raw:
+        if kept := derived.kept(target, options):
+            return kept
+        return derived.derive(target, fetch_target(catalogue.find(target.raw), options), options)
     source = _choose_source(target, options)
     if options.offline or web.is_offline():
         return _from_cache(target, options)

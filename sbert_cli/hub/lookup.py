@@ -10,7 +10,8 @@ from pathlib import Path
 from sbert_cli.errors import DataError, ModelError, UsageError, nearest
 from sbert_cli.hub import archives, catalogue, store
 from sbert_cli.hub.catalogue import Target
-from sbert_cli.hub.download import Options, fetch_target
+from sbert_cli.hub.download import fetch_target
+from sbert_cli.hub.request import Options
 from sbert_cli.hub.store import Kind
 
 
@@ -43,6 +44,8 @@ def find_dataset(name: str, *, offline: bool) -> Path:
     if "/" in name and "://" not in name and not name.startswith("dataset:"):
         name = f"dataset:{name}"
     target = catalogue.find(name) if ":" in name else catalogue.find_dataset(name)
+    if target and target.folder != name and (folder := _cached(target.folder, "dataset")):
+        return folder
     if target is None:
         near = nearest(name, catalogue.DATASETS)
         raise UsageError(
