@@ -59,7 +59,7 @@ def test_metrics_equal_sentence_transformers(seed: int, tmp_path: Path) -> None:
 
 def test_csv_reads_like_that_of_sentence_transformers(tmp_path: Path) -> None:
     ours, _ = run_both(3, tmp_path / "theirs")
-    mine = ours.append_csv(tmp_path / "ours", epoch=2, steps=30)
+    [mine] = ours.append_csv(tmp_path / "ours", epoch=2, steps=30)
     with mine.open(newline="") as file, (tmp_path / "theirs" / mine.name).open(newline="") as other:
         (header, row), (their_header, their_row) = csv.reader(file), csv.reader(other)
     assert header == their_header

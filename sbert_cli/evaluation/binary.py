@@ -104,8 +104,8 @@ class Binary:
             unit="pairs",
             tables=(_table(self.name, found),),
             grid=by_similarity(metrics, COLUMNS, tuple(SIMILARITIES)),
-            about="Each × 100 but the thresholds; from its threshold on, a pair counts as alike "
-            "(for a distance: up to it).",
+            about="The thresholds are not × 100; from its threshold on, or up to that of a "
+            "distance, a pair counts as alike.",
             picture=partial(self._draw, scores=scores[main], found=found[main], main=main),
             more=(self._mistakes(scores[main], found[main], main),),
         )

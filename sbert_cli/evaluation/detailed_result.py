@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sbert_cli.evaluation.result import Result, Rows, shown
+from sbert_cli.evaluation.result import Result, Rows
 from sbert_cli.report import Section
 
 
@@ -43,17 +43,13 @@ class DetailedResult(Result):
 def by_similarity(
     metrics: Mapping[str, float], names: Sequence[str], similarities: Sequence[str]
 ) -> tuple[Sequence[str], Rows]:
-    """A grid with a line a similarity and a column a metric, from `<metric>_<similarity>`.
+    """A grid with a line a metric and a column a similarity, from `<metric>_<similarity>`.
 
-    The key of a threshold is `<metric>_<similarity>_threshold`, its column `<metric>_threshold`.
+    A metric called `<metric>_threshold` is that of the key `<metric>_<similarity>_threshold`.
     """
     rows = []
-    for similarity in similarities:
-        keys = (
-            f"{name.removesuffix('_threshold')}_{similarity}_threshold"
-            if name.endswith("_threshold")
-            else f"{name}_{similarity}"
-            for name in names
-        )
-        rows.append((similarity, *(shown(metrics[key]) for key in keys)))
-    return ("similarity", *(name.replace("_", " ") for name in names)), rows
+    for name in names:
+        metric, _, end = name.partition("_")
+        keys = (f"{metric}_{similarity}{'_' if end else ''}{end}" for similarity in similarities)
+        rows.append((name.replace("_", " "), *(metrics[key] for key in keys)))
+    return ("metric × 100", *similarities), rows

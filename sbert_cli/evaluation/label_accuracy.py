@@ -32,7 +32,7 @@ class LabelAccuracy:
     malformed data.
     """
 
-    dataset: Node | None
+    data: Node | None
     split: Split
     offline: bool = False
     classify: Classify | None = None
@@ -49,14 +49,14 @@ class LabelAccuracy:
                 where="config key evaluator=label_accuracy",
                 fix="sbert train loss=softmax evaluator=label_accuracy",
             )
-        if self.dataset is None:
+        if self.data is None:
             raise UsageError(
                 "no rows to judge by",
-                where="config key evaluator.dataset=null",
-                fix="+dataset@evaluator.dataset=nli",
+                where="config key evaluator.data=null",
+                fix="+dataset@evaluator.data=nli",
             )
-        self.name = f"{self.dataset.get('name')}-{self.split}"
-        records = pick(DATASETS, self.dataset, "evaluator.dataset", offline=self.offline).load(
+        self.name = f"{self.data.get('name')}-{self.split}"
+        records = pick(DATASETS, self.data, "evaluator.data", offline=self.offline).load(
             self.split
         )
         labels = records.labels()
@@ -65,7 +65,7 @@ class LabelAccuracy:
                 f"a class is needed for each row, there is "
                 f"{'no label' if labels is None else 'a score'}",
                 where=records.source,
-                fix="a dataset with classes: +dataset@evaluator.dataset=nli",
+                fix="a dataset with classes: +dataset@evaluator.data=nli",
             )
         self.gold, self.source = labels.astype(np.int64), records.source
         self.columns = [records.column(name) for name in records.texts]

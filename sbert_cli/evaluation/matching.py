@@ -57,4 +57,5 @@ def unit(vectors: NDArray[Any]) -> Array:
     """The rows scaled to length 1, in double precision; zero vectors stay zero."""
     doubles = vectors.astype(np.float64)
     length = np.sqrt(np.einsum("ij,ij->i", doubles, doubles))[:, None]
-    return np.divide(doubles, length, out=np.zeros_like(doubles), where=length > 0)
+    result: Array = np.divide(doubles, length, out=np.zeros_like(doubles), where=length > 0)
+    return result

@@ -78,7 +78,7 @@ def check_source(path: str | None, dataset: Node | None, evaluator: str) -> None
         what = "nothing to judge by" if path is None else "a file and a dataset at once"
         raise UsageError(
             f"{what}: '{evaluator}' takes either a file or a dataset",
-            where=f"config key evaluator.path={path}, evaluator.dataset",
+            where=f"config key evaluator.path={path or 'null'}, evaluator.dataset",
             fix=f"sbert eval {evaluator} FILE, or +dataset@evaluator.dataset=NAME",
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sbert_cli.config import pick
 from sbert_cli.errors import UsageError
@@ -53,9 +53,8 @@ class Sequential:
         from sbert_cli.evaluation import EVALUATORS  # this file is one of them
 
         place = f"evaluator.evaluators.{name}"
-        runtime = {"offline": self.offline, "teacher": self.teacher, "classify": self.classify}
-        if self.split is not None:
-            runtime["split"] = self.split
+        runtime: dict[str, Any] = {"split": self.split} if self.split else {}
+        runtime |= {"offline": self.offline, "teacher": self.teacher, "classify": self.classify}
         part = pick(EVALUATORS, node, place, **runtime) if NAME.fullmatch(name) else None
         if part is None:
             what = "scores nothing" if NAME.fullmatch(name) else "is no name for an evaluator"
