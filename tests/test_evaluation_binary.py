@@ -150,6 +150,11 @@ def test_label_words_and_columns_by_position(tmp_path: Path) -> None:
     assert evaluator(letters).score == pytest.approx(100)
 
 
+def test_labels_may_be_written_as_decimals(tmp_path: Path) -> None:
+    path = own_file(tmp_path, [(a, b, float(label)) for a, b, label in ROWS])
+    assert build("binary", path=path).gold.tolist() == [label for _, _, label in ROWS]
+
+
 def test_report_has_a_picture_the_metrics_and_the_worst_pairs(tmp_path: Path) -> None:
     result = build("binary", path=own_file(tmp_path))(letters)
     score, metrics, worst = result.sections(tmp_path / "plots")

@@ -133,7 +133,9 @@ def test_language_pairs_that_cannot_be_are_refused(
     tmp_path: Path, combinations: list[list[str]], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        build("mse_languages", {"teacher": letters}, path=table(tmp_path), combinations=combinations)
+        build(
+            "mse_languages", {"teacher": letters}, path=table(tmp_path), combinations=combinations
+        )
 
 
 def test_pair_without_a_full_row_is_refused(tmp_path: Path) -> None:

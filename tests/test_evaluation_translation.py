@@ -32,9 +32,7 @@ def test_accuracies_equal_sentence_transformers(seed: int, tmp_path: Path) -> No
         theirs(encode), output_path=str(tmp_path / "theirs"), epoch=2, steps=30
     )
     assert ours.metrics == pytest.approx(
-        {
-            name: 100 * reference[f"x_{name}_accuracy"] for name in ("src2trg", "trg2src", "mean")
-        },
+        {name: 100 * reference[f"x_{name}_accuracy"] for name in ("src2trg", "trg2src", "mean")},
         abs=1e-9,
     )
     same_csv(ours, tmp_path / "ours", tmp_path / "theirs")
@@ -71,7 +69,9 @@ def test_wrong_matches_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
     result = build("translation", paths=path, print_wrong_matches=True)(letters)
     head, row = capsys.readouterr().err.splitlines()
     assert head == "wrong: 1 of 3 sources of x"
-    assert row.startswith("  row 2: 'a b b' → 'b a' (0.9487), not 'd' (0.0000); nearest: 0.9487 b a;")
+    assert row.startswith(
+        "  row 2: 'a b b' → 'b a' (0.9487), not 'd' (0.0000); nearest: 0.9487 b a;"
+    )
     wrong = result.sections(tmp_path)[2]
     assert wrong.rows[0][:6] == (2, "a b b", "b a", "0.9487", "d", "0.0000")
     assert result.metrics["src2trg"] == pytest.approx(200 / 3)
@@ -97,7 +97,9 @@ def test_several_files_have_a_mean_and_a_csv_each(tmp_path: Path) -> None:
     parts = [result.metrics[f"{name}_mean"] for name in ("en-de", "en-es", "en-de_3")]
     assert parts[:2] == [100, 0] and result.score == pytest.approx(np.mean(parts))
     files = {path.name for path in result.append_csv(tmp_path / "out", epoch=0, steps=1)}
-    assert files == {f"translation_evaluation_{n}_results.csv" for n in ("en-de", "en-es", "en-de_3")}
+    assert files == {
+        f"translation_evaluation_{n}_results.csv" for n in ("en-de", "en-es", "en-de_3")
+    }
     assert result.counted == "2 sentence pairs and 2 sentence pairs and 3 sentence pairs"
     assert {"Score on translation", "All metrics of en-es"} <= {
         section.heading for section in result.sections(tmp_path)

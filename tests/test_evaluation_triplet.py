@@ -62,7 +62,9 @@ def test_margin_asks_for_more(tmp_path: Path) -> None:
     assert build("triplet", path=path, margin=-0.1)(letters).score == pytest.approx(200 / 3)
 
 
-@pytest.mark.parametrize("primary", [*(f"accuracy_{name}" for name in SIMILARITIES), "accuracy_max"])
+@pytest.mark.parametrize(
+    "primary", [*(f"accuracy_{name}" for name in SIMILARITIES), "accuracy_max"]
+)
 def test_primary_can_be_another_metric(tmp_path: Path, primary: str) -> None:
     result = build("triplet", path=own_file(tmp_path), primary=primary)(letters)
     assert result.score == result.metrics[primary]
@@ -94,7 +96,9 @@ def test_wrong_setting_is_refused_before_any_model(
         build("triplet", **{"path": own_file(tmp_path), **changed})
 
 
-@pytest.mark.parametrize("line", ["a\tb\n", "a\tb\t\n", "a\tb\tc\td\n"], ids=["two", "empty", "four"])
+@pytest.mark.parametrize(
+    "line", ["a\tb\n", "a\tb\t\n", "a\tb\tc\td\n"], ids=["two", "empty", "four"]
+)
 def test_broken_line_is_named(tmp_path: Path, line: str) -> None:
     path = Path(own_file(tmp_path))
     path.write_text(path.read_text() + line)

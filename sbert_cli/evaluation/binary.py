@@ -37,7 +37,7 @@ Primary = Literal[
     "mcc_cosine", "mcc_dot", "mcc_euclidean", "mcc_manhattan", "mcc_max",
 ]  # fmt: skip
 
-NUMBERS = {"0": 0, "1": 1}
+NUMBERS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}  # some tables write them as decimals
 WORST = 10
 # The columns of the CSV file that sentence-transformers writes, in its order.
 COLUMNS = ("accuracy", "accuracy_threshold", "f1", "precision", "recall", "f1_threshold", "ap",
