@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from collections.abc import Callable
@@ -183,9 +184,7 @@ def test_real_model_tells_real_pairs_apart(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SBERT_HOME", str(tmp_path / "home"))
     with gzip.open(real_data() / "quora" / "quora-dev.csv.gz", "rt", encoding="utf-8") as file:
-        import csv
-
-        rows = [row for row in csv.reader(file, delimiter="\t")][:121]
+        rows = list(csv.reader(file, delimiter="\t"))[:121]
     with Path("quora.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
     left, right, label = (rows[0].index(n) for n in ("sentence1", "sentence2", "is_duplicate"))

@@ -1,4 +1,4 @@
-"""Distance from a teacher, of one file and of a table of languages, against sentence-transformers."""
+"""Distance from a teacher, over a file or a table of languages, against sentence-transformers."""
 
 from __future__ import annotations
 

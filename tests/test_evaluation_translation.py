@@ -91,9 +91,10 @@ def test_very_many_wrong_matches_are_cut(
 def test_several_files_have_a_mean_and_a_csv_each(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "en-de.tsv.gz").write_bytes(gzip.compress(b"a\ta\nb\tb\n"))
-    names = [str(tmp_path / "en-de.tsv.gz"), write(tmp_path / "en-es.txt", [("a", "b"), ("b", "a")]),
-             write(tmp_path / "sub" / "en-de.tsv", ROWS)]  # fmt: skip
-    result = build("translation", paths=names)(letters)
+    crossed = write(tmp_path / "en-es.txt", [("a", "b"), ("b", "a")])
+    again = write(tmp_path / "sub" / "en-de.tsv", ROWS)
+    paths = [str(tmp_path / "en-de.tsv.gz"), crossed, again]
+    result = build("translation", paths=paths)(letters)
     parts = [result.metrics[f"{name}_mean"] for name in ("en-de", "en-es", "en-de_3")]
     assert parts[:2] == [100, 0] and result.score == pytest.approx(np.mean(parts))
     files = {path.name for path in result.append_csv(tmp_path / "out", epoch=0, steps=1)}

@@ -52,11 +52,6 @@ def embed(
     return Embedded(vectors, rows)
 
 
-def shorten(text: str) -> str:
-    """A text for a message, cut where it is long."""
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
-
-
 def _not_finite(
     bad: NDArray[np.bool_], texts: list[str], rows: tuple[Indices, ...], source: str, unit: str
 ) -> NumericalError:
@@ -64,7 +59,12 @@ def _not_finite(
     row = int(np.argmax(np.logical_or.reduce([bad[column] for column in rows])))
     text = next(texts[column[row]] for column in rows if bad[column[row]])
     return NumericalError(
-        f"the vector of a text in {unit} {row + 1} holds NaN or infinity: '{shorten(text)}'",
+        f"the vector of a text in {unit} {row + 1} holds NaN or infinity: '{_shorten(text)}'",
         where=source,
         fix="try engine.precision=fp32; if it stays, the weights of the model are broken",
     )
+
+
+def _shorten(text: str) -> str:
+    """A text for a message, cut where it is long."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
