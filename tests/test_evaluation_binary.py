@@ -107,9 +107,10 @@ def test_separation_is_what_sklearn_says_of_its_thresholds(seed: int) -> None:
         ([0.9, 0.1], [0, 1], 0.5, np.nextafter(0.9, 1)),  # none counts as alike
         ([0.4, 0.4, 0.2], [1, 0, 1], 2 / 3, 0.2),  # equal scores are not cut apart
         ([1.0, np.nextafter(1.0, 0)], [1, 0], 1.0, 1.0),  # there is no double between
+        ([np.nextafter(1.0, 2), 1.0], [1, 0], 1.0, np.nextafter(1.0, 2)),  # and half rounds down
         ([0.3, 0.3], [1, 0], 0.5, np.nextafter(0.3, 1)),
     ],
-    ids=["apart", "reversed", "tied", "neighbours", "all-equal"],
+    ids=["apart", "reversed", "tied", "neighbours", "neighbours-down", "all-equal"],
 )
 def test_accuracy_threshold_is_the_middle_of_the_best_cut(
     scores: list[float], labels: list[int], accuracy: float, threshold: float
