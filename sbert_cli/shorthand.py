@@ -26,12 +26,13 @@ class Word:
     about: str
     key: str
     many: bool = False
+    more: str = ""  # what may follow, for the usage line
 
 
 WORDS = {
     "train": Word("a recipe: a bundled name or a .yaml file", "recipe"),
     "encode": Word("the file of texts, - for stdin", "input"),
-    "eval": Word("the evaluator", "evaluator"),
+    "eval": Word("the evaluator, then its file or files", "evaluator", more="file ..."),
     "search": Word("the file of vectors", "vectors"),
     "download": Word("names of models and datasets", "names", many=True),
 }
@@ -56,8 +57,9 @@ def _expand_words(command: str, line: Line) -> Line:
     if not line.words:
         return line
     word = WORDS.get(command)
-    if word is None or (len(line.words) > 1 and not word.many):
-        raise _unexpected(command, line.words[1 if word else 0 :], word)
+    if word is None or (len(line.words) > 1 and not word.many and not word.more):
+        takes = f"takes one word, {word.about}" if word else "takes no words"
+        raise _unexpected(command, line.words[1 if word else 0 :], takes)
     if any(override.startswith(f"{word.key}=") for override in line.overrides):
         raise UsageError(
             f"{word.key} is given twice, once as the word '{line.words[0]}'",
@@ -66,15 +68,44 @@ def _expand_words(command: str, line: Line) -> Line:
         )
     if word.key == "recipe":
         return _expand_recipe(line)
-    value = quote(line.words[0])
-    if word.many:
-        value = f"[{','.join(map(quote, line.words))}]"
     if word.key == "evaluator":
-        value = _evaluator(line.words[0])
-    return Line(line.flags, [f"{word.key}={value}", *line.overrides], [])
+        found = [f"evaluator={_evaluator(line.words[0])}", *_expand_files(line)]
+    else:
+        found = [f"{word.key}={_listing(line.words) if word.many else quote(line.words[0])}"]
+    return Line(line.flags, [*found, *line.overrides], [])
 
 
-def _unexpected(command: str, words: list[str], word: Word | None) -> UsageError:
+def _listing(words: list[str]) -> str:
+    return f"[{','.join(map(quote, words))}]"
+
+
+def _expand_files(line: Line) -> list[str]:
+    """The words behind an evaluator: the file of its key `path`, or the files of `paths`."""
+    name, *words = line.words
+    if not words:
+        return []
+    extra = [Path(folder)] if (folder := line.flags.get("--config-dir")) else []
+    known = choices.groups(*extra)
+    page = known["evaluator"].get(name)
+    keys = {key.name for key in choices.read(page).keys} if page else {"path"}
+    several = "paths" in keys
+    taken = len(words) if several else int("path" in keys)
+    meant = {each for names in known.values() for each in names}
+    extra_words = [each for each in words[:taken] if each in meant and not _exists(each)]
+    if left := [*extra_words, *words[taken:]]:
+        takes = "files" if several else "one file" if taken else "no file"
+        raise _unexpected(f"eval {name}", left, f"takes {takes}")
+    key = "evaluator.paths" if several else "evaluator.path"
+    if any(override.startswith(f"{key}=") for override in line.overrides):
+        raise UsageError(
+            f"{key} is given twice, once as the word '{words[0]}'",
+            where=f"argument {words[0]}",
+            fix="leave one of the two out",
+        )
+    return [f"{key}={_listing(words) if several else quote(words[0])}"]
+
+
+def _unexpected(command: str, words: list[str], takes: str) -> UsageError:
     """Words nobody asked for, each with the way it may be meant."""
     near = {
         f"{group}={each}"
@@ -82,7 +113,6 @@ def _unexpected(command: str, words: list[str], word: Word | None) -> UsageError
         for group, names in choices.groups().items()
         if each in names
     }
-    takes = f"takes one word, {word.about}" if word else "takes no words"
     return UsageError(
         f"unexpected: {' '.join(repr(each) for each in words)}",
         where=f"sbert {command} {takes}",
@@ -96,7 +126,8 @@ def _evaluator(name: str) -> str:
     raise UsageError(
         f"no evaluator can be called '{name}'",
         where=f"argument {name}",
-        fix=f"sbert eval sts evaluator.path={name}, where that is a file of scored pairs",
+        fix=f"sbert eval sts evaluator.path={name}, where that is a file of scored pairs; "
+        "sbert ls evaluator lists what else there is",
     )
 
 

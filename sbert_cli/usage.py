@@ -29,6 +29,11 @@ EXAMPLES = {
         "sbert eval sts model=all-MiniLM-L6-v2",
         "sbert eval sts evaluator.path=pairs.tsv model=runs/train/x/best json=true",
         "sbert eval sts -m model=bert,roberta pooling=mean,max",
+        "sbert eval binary duplicates.tsv evaluator.label=same",
+        "sbert eval translation en-de.tsv.gz en-es.tsv.gz model=distiluse-base-multilingual-cased",
+        "sbert eval mse en-de.tsv.gz model=runs/train/x/best teacher=all-MiniLM-L6-v2",
+        "sbert eval sequential +evaluator@evaluator.evaluators.a=sts "
+        "+evaluator@evaluator.evaluators.b=sample",
     ),
     "search": (
         "sbert search vectors.npy query='how do I bake bread'",
@@ -109,7 +114,7 @@ def _composed(name: str) -> list[str]:
     page = choices.read(choices.commands()[name])
     groups = choices.groups()
     word = WORDS[name]
-    plural = " ..." if word.many else ""
+    plural = " ..." if word.many else f" [{word.more}]" if word.more else ""
     choose = " [group=choice ...]" if page.picks else ""
     lines = [
         f"sbert {name}: {about(name)}",

@@ -106,6 +106,19 @@ def test_collapsed_model_gives_null_and_a_warning(capsys: pytest.CaptureFixture[
     assert "all 3 scores of the model are 1" in capsys.readouterr().err
 
 
+def test_best_of_no_correlation_is_null() -> None:
+    scoring = Scoring("spearman_max", 100, 0.95, 1)
+    assert math.isnan(score_pairs(circle, circle_pairs([10, 20], [3.0] * 2), "x", scoring).score)
+
+
+def test_best_correlation_passes_over_those_not_defined() -> None:
+    pairs = Pairs(["1"] * 3, ["2", "5", "3"], np.array([3.0, 1.0, 2.0]), "a test")
+    scoring = Scoring("spearman_max", 0, 0.95, 1)
+    found = score_pairs(lambda texts: np.array(texts, float)[:, None], pairs, "x", scoring)
+    assert math.isnan(found.metrics["spearman_cosine"])  # all on one line: every cosine is 1
+    assert found.score == found.metrics["spearman_euclidean"] == pytest.approx(100)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf], ids=str)
 def test_vector_that_is_not_finite_is_named_with_its_text(value: float) -> None:
     def encode(texts: list[str]) -> np.ndarray:

@@ -57,6 +57,16 @@ def test_metrics_equal_sentence_transformers(seed: int, tmp_path: Path) -> None:
     assert ours.metrics == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_spearman_max_is_the_best_of_the_four(seed: int, tmp_path: Path) -> None:
+    _, theirs = run_both(seed, tmp_path)
+    pairs, encode = case(seed)
+    ours = score_pairs(encode, pairs, "x", Scoring("spearman_max", 100, 0.9, 1))
+    assert ours.score == pytest.approx(100 * theirs["x_spearman_max"], abs=1e-6)
+    assert ours.interval and ours.interval[0] <= ours.score <= ours.interval[1]
+    assert [row[0] for row in ours.sections(tmp_path)[1].rows] == SIMILARITIES
+
+
 def test_csv_reads_like_that_of_sentence_transformers(tmp_path: Path) -> None:
     ours, _ = run_both(3, tmp_path / "theirs")
     [mine] = ours.append_csv(tmp_path / "ours", epoch=2, steps=30)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sbert_cli import console
 from sbert_cli.commands.encode import check_prompt
@@ -11,9 +11,10 @@ from sbert_cli.config import pick, plain, settings
 from sbert_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from omegaconf import DictConfig
 
-    from sbert_cli.evaluation import Result
+    from sbert_cli.evaluation import Encode, Evaluator, Result
     from sbert_cli.report.run import RunFolder
 
 GROUPS = ("model", "pooling", "head", "engine", "evaluator")
@@ -24,16 +25,16 @@ def run(cfg: DictConfig) -> float:
     config = plain(cfg)
     asked = settings(EvalSettings, config, GROUPS)
     from sbert_cli.commands.assemble import build_embedder, truncation
-    from sbert_cli.evaluation import EVALUATORS
+    from sbert_cli.commands.teacher import build_teacher
 
-    evaluator = pick(EVALUATORS, config["evaluator"], "evaluator", offline=asked.offline)
-    if evaluator is None:
-        raise UsageError(
-            "evaluator=none scores nothing",
-            where="config key evaluator=none",
-            fix="sbert ls evaluator lists what there is",
-        )
+    def ask_teacher(texts: list[str]) -> NDArray[Any]:
+        assert teacher is not None
+        return teacher.encode(texts)
+
+    # The data is read and checked first; the models come after it.
+    evaluator = build_evaluator(config, asked, ask_teacher)
     embedder = build_embedder(config)
+    teacher = build_teacher(config, embedder.compute)
     from omegaconf import OmegaConf
 
     from sbert_cli.report.run import RunFolder
@@ -52,6 +53,25 @@ def run(cfg: DictConfig) -> float:
     if asked.json:
         console.write_json({**result.to_json(), "model": model, "run_dir": str(folder.path)})
     return result.score
+
+
+def build_evaluator(config: dict[str, Any], asked: EvalSettings, ask_teacher: Encode) -> Evaluator:
+    """The evaluator of the node `evaluator`; it has the teacher's vectors where one is asked for.
+
+    Raises UsageError for evaluator=none.
+    """
+    from sbert_cli.evaluation import EVALUATORS
+
+    teacher = None if asked.teacher is None else ask_teacher
+    node = config["evaluator"]
+    evaluator = pick(EVALUATORS, node, "evaluator", offline=asked.offline, teacher=teacher)
+    if evaluator is None:
+        raise UsageError(
+            "evaluator=none scores nothing",
+            where="config key evaluator=none",
+            fix="sbert ls evaluator lists what there is",
+        )
+    return evaluator
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +93,8 @@ class EvalSettings:
 
 def show(result: Result) -> None:
     """The result as a table for people."""
-    rows = [
-        (name, "not defined" if value != value else value) for name, value in result.metrics.items()
-    ]
-    console.show_table(f"{result.name}, {result.counted}", ("metric", "× 100"), rows)
+    header, rows = result.table()
+    console.show_table(f"{result.name}, {result.counted}", header, rows)
     console.note(result.headline)
 
 

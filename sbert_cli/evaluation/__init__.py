@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from sbert_cli.evaluation.binary import Binary
+from sbert_cli.evaluation.label_accuracy import Classify, LabelAccuracy
+from sbert_cli.evaluation.mse import Mse
+from sbert_cli.evaluation.mse_languages import MseLanguages
 from sbert_cli.evaluation.result import Result
 from sbert_cli.evaluation.sample import Sample
-from sbert_cli.evaluation.similarity import Encode
+from sbert_cli.evaluation.sequential import Sequential
 from sbert_cli.evaluation.sts import Sts
+from sbert_cli.evaluation.translation import Translation
+from sbert_cli.evaluation.triplet import Triplet
+from sbert_cli.evaluation.vectors import Encode
 
 
 class Evaluator(Protocol):
@@ -26,9 +33,16 @@ def no_evaluator() -> None:
 
 
 EVALUATORS: dict[str, Callable[..., Evaluator | None]] = {
+    "binary": Binary,
+    "label_accuracy": LabelAccuracy,
+    "mse": Mse,
+    "mse_languages": MseLanguages,
     "none": no_evaluator,
     "sample": Sample,
+    "sequential": Sequential,
     "sts": Sts,
+    "translation": Translation,
+    "triplet": Triplet,
 }
 
-__all__ = ["EVALUATORS", "Encode", "Evaluator", "Result"]
+__all__ = ["EVALUATORS", "Classify", "Encode", "Evaluator", "Result"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 from sbert_cli import atomic
 from sbert_cli.errors import DataError
 from sbert_cli.report import Section
+
+Rows = Sequence[Sequence[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Result:
 
     Metrics are × 100, but those whose name ends in `threshold`. `rows` counts `unit`s (pairs,
     triplets, queries). `interval` belongs to the primary metric and covers `confidence` of the
-    resamplings. An evaluator with more to show overrides `sections`.
+    resamplings. An evaluator with more to show overrides `table` or `sections`.
     """
 
     name: str
@@ -62,11 +65,16 @@ class Result:
 
     def sections(self, plots: Path) -> list[Section]:
         """The result in a report: the score, all metrics; pictures are left in `plots`."""
-        rows = [(name, shown(value)) for name, value in self.metrics.items()]
+        header, rows = self.table()
         return [
             Section(f"Score on {self.name}", text=f"{self.headline}, over {self.counted}."),
-            Section(f"All metrics of {self.name}", header=("metric", "× 100"), rows=rows),
+            Section(f"All metrics of {self.name}", header=header, rows=rows),
         ]
+
+    def table(self) -> tuple[Sequence[str], Rows]:
+        """Header and rows of the metrics for people: a line a metric."""
+        rows = [(name, shown(value)) for name, value in self.metrics.items()]
+        return ("metric", "× 100"), rows
 
     @property
     def counted(self) -> str:

@@ -5,32 +5,33 @@ Knows neither where the pairs come from nor which model makes the vectors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sbert_cli.console import note
-from sbert_cli.errors import DataError, NumericalError, UsageError
+from sbert_cli.errors import DataError, UsageError
 from sbert_cli.evaluation.metrics import (
     CORRELATIONS,
+    SIMILARITIES,
     Array,
-    Indices,
     bootstrap,
     ranks,
     similarities,
 )
 from sbert_cli.evaluation.result import Table
 from sbert_cli.evaluation.similarity_result import Sample, SimilarityResult
+from sbert_cli.evaluation.vectors import Encode as Encode  # evaluators take it from here
+from sbert_cli.evaluation.vectors import embed
 
-Encode = Callable[[list[str]], NDArray[Any]]
 Primary = Literal[
     "spearman_cosine",
     "spearman_dot",
     "spearman_euclidean",
     "spearman_manhattan",
+    "spearman_max",
     "pearson_cosine",
     "pearson_dot",
     "pearson_euclidean",
@@ -97,14 +98,9 @@ def score_pairs(encode: Encode, pairs: Pairs, name: str, scoring: Scoring) -> Si
 
     Raises NumericalError when the vector of a text holds NaN or infinity.
     """
-    texts = list(dict.fromkeys([*pairs.texts1, *pairs.texts2]))
-    place = {text: index for index, text in enumerate(texts)}
-    left = np.array([place[text] for text in pairs.texts1])
-    right = np.array([place[text] for text in pairs.texts2])
-    vectors = np.asarray(encode(texts))
-    assert vectors.shape[:1] == (len(texts),) and vectors.ndim == 2
-    _refuse_nonfinite(vectors, pairs, left, right)
-    return _judge(similarities(vectors, left, right), pairs, name, scoring)
+    embedded = embed(encode, [pairs.texts1, pairs.texts2], pairs.source)
+    left, right = embedded.rows
+    return _judge(similarities(embedded.vectors, left, right), pairs, name, scoring)
 
 
 def _judge(scores: dict[str, Array], pairs: Pairs, name: str, scoring: Scoring) -> SimilarityResult:
@@ -114,10 +110,14 @@ def _judge(scores: dict[str, Array], pairs: Pairs, name: str, scoring: Scoring) 
         f"{correlation}_{similarity}": float(CORRELATIONS[correlation](gold, scores[similarity]))
         for similarity, correlation in COLUMNS
     }
-    main = scores[scoring.primary.split("_")[1]]
-    if np.isnan(raw[scoring.primary]):
-        _warn_undefined(name, gold, main)
     metrics = {key: 100 * value for key, value in raw.items()}
+    correlation, main_name = scoring.primary.split("_")
+    if main_name == "max":
+        main_name = _best(raw, correlation)
+        metrics[scoring.primary] = metrics[f"{correlation}_{main_name}"]
+    main = scores[main_name]
+    if np.isnan(metrics[scoring.primary]):
+        _warn_undefined(name, gold, main)
     return SimilarityResult(
         name=name,
         metrics=metrics,
@@ -138,6 +138,11 @@ def _judge(scores: dict[str, Array], pairs: Pairs, name: str, scoring: Scoring) 
         gold=gold,
         scores=main,
     )
+
+
+def _best(raw: dict[str, float], correlation: str) -> str:
+    """The similarity with the highest correlation; the first where none is defined."""
+    return max(SIMILARITIES, key=lambda name: np.nan_to_num(raw[f"{correlation}_{name}"], nan=-2))
 
 
 def _interval(gold: Array, scores: Array, scoring: Scoring) -> tuple[float, float] | None:
@@ -169,20 +174,6 @@ def _worst(pairs: Pairs, scores: Array) -> tuple[Sample, ...]:
             error=float(error[row]),
         )
         for row in worst
-    )
-
-
-def _refuse_nonfinite(vectors: NDArray[Any], pairs: Pairs, left: Indices, right: Indices) -> None:
-    bad = ~np.isfinite(vectors).all(axis=1)
-    if not bad.any():
-        return
-    row = int(np.argmax(bad[left] | bad[right]))
-    text = pairs.texts1[row] if bad[left[row]] else pairs.texts2[row]
-    short = text if len(text) <= 80 else f"{text[:80]}…"
-    raise NumericalError(
-        f"the vector of a text in pair {row + 1} holds NaN or infinity: '{short}'",
-        where=pairs.source,
-        fix="try engine.precision=fp32; if it stays, the weights of the model are broken",
     )
 
 

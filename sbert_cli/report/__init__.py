@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from sbert_cli.report.html import Section, write_report
-from sbert_cli.report.plots import curves, scatter
+from sbert_cli.report.plots import curves, histogram, scatter
 
-__all__ = ["Section", "curves", "scatter", "write_report"]
+__all__ = ["Section", "curves", "histogram", "scatter", "write_report"]

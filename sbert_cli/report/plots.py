@@ -1,4 +1,4 @@
-"""Pictures as PNG files: training curves, and scores against gold.
+"""Pictures as PNG files: training curves, scores against gold, scores of two classes.
 
 Knows numbers only. matplotlib is imported when the first picture is drawn, and never its pyplot,
 whose global state would leak between runs of a sweep.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,31 @@ def scatter(gold: Points, score: Points, out: Path, title: str) -> Path:
         axes.set_ylabel("score of the model")
         if not len(gold):
             _say_empty(axes)
+
+    return _save(draw, (5.4, 4.2), out)
+
+
+def histogram(
+    groups: Mapping[str, Points], cuts: Mapping[str, float], out: Path, title: str
+) -> Path:
+    """How the scores of each group are spread, as shares of the group; `cuts` are lines there."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        values = [value for group in groups.values() for value in (min(group), max(group))]
+        low, high = min(values), max(values)
+        span = (low, high) if high > low else (low - 0.5, low + 0.5)
+        for color, (name, group) in zip((INK, ACCENT), groups.items(), strict=True):
+            share = [100 / len(group)] * len(group)
+            axes.hist(
+                group, bins=40, range=span, weights=share, color=color, alpha=0.55, label=name
+            )
+        for style, (name, value) in zip(("-", "--"), cuts.items(), strict=True):
+            axes.axvline(value, color=INK, ls=style, lw=1, label=f"{name} threshold {value:.3g}")
+        axes.set_title(title, pad=8)
+        axes.set_xlabel("score of the model")
+        axes.set_ylabel("% of the pairs of a label")
+        axes.legend(frameon=False)
 
     return _save(draw, (5.4, 4.2), out)
 

@@ -1,0 +1,195 @@
+"""Binary classification of text pairs by their similarity: duplicates or not, alike or not.
+
+Knows where the pairs come from and what is told of them; the cuts are found in thresholds.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from sbert_cli.data import Records
+from sbert_cli.errors import DataError, UsageError
+from sbert_cli.evaluation.detailed_result import DetailedResult, by_similarity
+from sbert_cli.evaluation.metrics import SIMILARITIES, Array, similarities
+from sbert_cli.evaluation.reading import (
+    Column,
+    Node,
+    Split,
+    check_columns,
+    check_source,
+    read_dataset,
+    read_file,
+)
+from sbert_cli.evaluation.result import Result, Table
+from sbert_cli.evaluation.thresholds import Labels, Separation, separate
+from sbert_cli.evaluation.vectors import Encode, embed
+from sbert_cli.report import Section, histogram
+
+Primary = Literal[
+    "ap_cosine", "ap_dot", "ap_euclidean", "ap_manhattan", "ap_max",
+    "f1_cosine", "f1_dot", "f1_euclidean", "f1_manhattan", "f1_max",
+    "accuracy_cosine", "accuracy_dot", "accuracy_euclidean", "accuracy_manhattan", "accuracy_max",
+    "mcc_cosine", "mcc_dot", "mcc_euclidean", "mcc_manhattan", "mcc_max",
+]  # fmt: skip
+
+NUMBERS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}  # some tables write them as decimals
+WORST = 10
+# The columns of the CSV file that sentence-transformers writes, in its order.
+COLUMNS = ("accuracy", "accuracy_threshold", "f1", "precision", "recall", "f1_threshold", "ap",
+           "mcc")  # fmt: skip
+DISTANCES = ("euclidean", "manhattan")  # their thresholds are told as distances, from 0 up
+
+
+@dataclass(slots=True)
+class Binary:
+    """Pairs with the label 1 (alike) or 0; configs/evaluator/binary.yaml tells the keys.
+
+    The pairs are read and checked at once: UsageError for settings and columns that cannot be,
+    DataError for malformed data and for pairs that all have one label.
+    """
+
+    path: str | None
+    dataset: Node | None
+    split: Split
+    texts: tuple[Column, ...]
+    label: Column
+    labels: dict[str, int] | None
+    primary: Primary
+    offline: bool = False
+    name: str = field(init=False)
+    texts1: list[str] = field(init=False)
+    texts2: list[str] = field(init=False)
+    gold: Labels = field(init=False)
+    source: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_source(self.path, self.dataset, "binary")
+        check_columns(self.texts, ("sentence1", "sentence2"))
+        self.name = "binary" if self.dataset is None else f"binary-{self.split}"
+        records = self._read()
+        self.texts1, self.texts2 = (records.column(name) for name in records.texts)
+        self.gold, self.source = _binary(records), records.source
+
+    def _read(self) -> Records:
+        if self.dataset is not None:
+            return read_dataset(self.dataset, self.split, columns=2, offline=self.offline)
+        assert self.path is not None
+        if self.labels and set(self.labels.values()) - {0, 1}:
+            raise UsageError(
+                "label words stand for 0 or 1",
+                where=f"config key evaluator.labels={self.labels}",
+                fix="evaluator.labels={no: 0, yes: 1}",
+            )
+        return read_file(self.path, self.texts, label=self.label, labels=self.labels or NUMBERS)
+
+    def __call__(self, encode: Encode) -> Result:
+        """How well the similarities of the vectors that `encode` gives tell 1 from 0."""
+        embedded = embed(encode, [self.texts1, self.texts2], self.source)
+        scores = similarities(embedded.vectors, *embedded.rows)
+        found = {name: separate(scores[name], self.gold) for name in SIMILARITIES}
+        metrics = _metrics(found)
+        metric, main = self.primary.split("_")
+        if main == "max":
+            main = max(SIMILARITIES, key=lambda name: metrics[f"{metric}_{name}"])
+        return DetailedResult(
+            name=self.name,
+            metrics=metrics,
+            primary=self.primary,
+            rows=len(self.gold),
+            unit="pairs",
+            tables=(_table(self.name, found),),
+            grid=by_similarity(metrics, COLUMNS, tuple(SIMILARITIES)),
+            about="The thresholds are not × 100; from its threshold on, or up to that of a "
+            "distance, a pair counts as alike.",
+            picture=partial(self._draw, scores=scores[main], found=found[main], main=main),
+            more=(self._mistakes(scores[main], found[main], main),),
+        )
+
+    def _draw(self, out: Path, *, scores: Array, found: Separation, main: str) -> Path:
+        return histogram(
+            {f"label {label}": scores[self.gold == label] for label in (0, 1)},
+            {"accuracy": found.accuracy_threshold, "F1": found.f1_threshold},
+            out,
+            f"{self.name}: {_axis(main)} of the pairs",
+        )
+
+    def _mistakes(self, scores: Array, found: Separation, main: str) -> Section:
+        """The pairs farthest on the wrong side of the threshold of the accuracy."""
+        beyond = np.where(self.gold == 1, -1, 1) * (scores - found.accuracy_threshold)
+        wrong = (scores >= found.accuracy_threshold) != (self.gold == 1)
+        worst = [row for row in np.argsort(-beyond, kind="stable") if wrong[row]][:WORST]
+        rows = [
+            (self.texts1[row], self.texts2[row], int(self.gold[row]), float(scores[row]))
+            for row in worst
+        ]
+        return Section(
+            f"Worst pairs of {self.name}",
+            text=f"{int(wrong.sum()):,} of {len(wrong):,} pairs lie on the wrong side of the "
+            f"accuracy threshold ({_axis(main)}); the farthest first.",
+            header=("text 1", "text 2", "label", "score"),
+            rows=rows,
+        )
+
+
+def _binary(records: Records) -> Labels:
+    """The labels [rows] of records, of which both 0 and 1 must occur."""
+    labels = records.labels()
+    if labels is None or records.num_labels is None:
+        raise UsageError(
+            f"a label 0 or 1 is needed for each pair, there is "
+            f"{'none' if labels is None else 'a score'}",
+            where=records.source,
+            fix="an own file: evaluator.path=FILE evaluator.label=COLUMN",
+        )
+    values = np.unique(labels)
+    if values.max() > 1:
+        raise DataError(
+            f"the labels are 0 to {values.max()}, but pairs are alike (1) or not (0)",
+            where=records.source,
+        )
+    if len(values) < 2:
+        raise DataError(
+            f"all {len(labels):,} pairs have the label {values[0]}: there is nothing to tell apart",
+            where=records.source,
+        )
+    return labels.astype(np.int64)
+
+
+def _metrics(found: dict[str, Separation]) -> dict[str, float]:
+    """`<metric>_<similarity>` × 100 and the best of the four as `<metric>_max`; thresholds raw."""
+    metrics: dict[str, float] = {}
+    for similarity, separation in found.items():
+        for name, value in asdict(separation).items():
+            if name.endswith("_threshold"):
+                key = f"{name.removesuffix('_threshold')}_{similarity}_threshold"
+                metrics[key] = _as_told(value, similarity)
+            else:
+                metrics[f"{name}_{similarity}"] = 100 * value
+    for name in ("ap", "f1", "accuracy", "mcc"):
+        metrics[f"{name}_max"] = max(metrics[f"{name}_{similarity}"] for similarity in found)
+    return metrics
+
+
+def _table(name: str, found: dict[str, Separation]) -> Table:
+    """The row of the CSV file, on the scale that programs reading it expect."""
+    header, row = [], []
+    for similarity, separation in found.items():
+        for column, value in ((column, getattr(separation, column)) for column in COLUMNS):
+            header.append(f"{similarity}_{column}")
+            row.append(_as_told(value, similarity) if column.endswith("threshold") else value)
+    file = f"binary_classification_evaluation_{name}_results.csv"
+    return Table(file=file, header=tuple(header), row=tuple(row))
+
+
+def _as_told(threshold: float, similarity: str) -> float:
+    """A threshold of a similarity; that of a negated distance as the distance."""
+    return 0.0 - threshold if similarity in DISTANCES else threshold
+
+
+def _axis(similarity: str) -> str:
+    return f"negative {similarity} distance" if similarity in DISTANCES else similarity

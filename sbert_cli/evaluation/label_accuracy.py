@@ -1,0 +1,94 @@
+"""How many labelled rows the classifier of a training gets right.
+
+Knows where the rows come from; the classifier belongs to the loss and comes from the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sbert_cli.config import pick
+from sbert_cli.data import DATASETS
+from sbert_cli.errors import DataError, NumericalError, UsageError
+from sbert_cli.evaluation.reading import Node, Split
+from sbert_cli.evaluation.result import Result, Table
+from sbert_cli.evaluation.thresholds import Labels
+from sbert_cli.evaluation.vectors import Encode, embed
+
+Classify = Callable[[list[NDArray[Any]]], NDArray[Any]]
+
+
+@dataclass(slots=True)
+class LabelAccuracy:
+    """Accuracy of a softmax head; configs/evaluator/label_accuracy.yaml has the keys.
+
+    `classify` gives logits [rows, classes] of the columns' vectors, each [rows, dim]. The rows
+    are read at once: UsageError outside a training and for rows without classes, DataError for
+    malformed data.
+    """
+
+    data: Node | None
+    split: Split
+    offline: bool = False
+    classify: Classify | None = None
+    name: str = field(init=False)
+    columns: list[list[str]] = field(init=False)
+    gold: Labels = field(init=False)
+    source: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.classify is None:
+            raise UsageError(
+                "evaluator 'label_accuracy' needs the classifier of a softmax loss, which is not "
+                "saved with the model: it only works while training",
+                where="config key evaluator=label_accuracy",
+                fix="sbert train loss=softmax evaluator=label_accuracy",
+            )
+        if self.data is None:
+            raise UsageError(
+                "no rows to judge by",
+                where="config key evaluator.data=null",
+                fix="+dataset@evaluator.data=nli",
+            )
+        self.name = f"{self.data.get('name')}-{self.split}"
+        records = pick(DATASETS, self.data, "evaluator.data", offline=self.offline).load(self.split)
+        labels = records.labels()
+        if labels is None or records.num_labels is None:
+            raise UsageError(
+                f"a class is needed for each row, there is "
+                f"{'no label' if labels is None else 'a score'}",
+                where=records.source,
+                fix="a dataset with classes: +dataset@evaluator.data=nli",
+            )
+        self.gold, self.source = labels.astype(np.int64), records.source
+        self.columns = [records.column(name) for name in records.texts]
+
+    def __call__(self, encode: Encode) -> Result:
+        """The accuracy of the classifier on the vectors that `encode` gives."""
+        assert self.classify is not None
+        embedded = embed(encode, self.columns, self.source, "row")
+        logits = self.classify([embedded.column(n) for n in range(len(self.columns))])
+        assert logits.ndim == 2 and len(logits) == len(self.gold)
+        if self.gold.max() >= logits.shape[1]:
+            raise DataError(
+                f"label {self.gold.max()}, but the classifier knows {logits.shape[1]} classes",
+                where=self.source,
+                fix="evaluate on the labels that are trained on",
+            )
+        if not np.isfinite(logits).all():
+            raise NumericalError("the classifier gives NaN or infinity", where=self.source)
+        accuracy = float(np.mean(logits.argmax(axis=1) == self.gold))
+        return Result(
+            name=self.name,
+            metrics={"accuracy": 100 * accuracy},
+            primary="accuracy",
+            rows=len(self.gold),
+            unit="rows",
+            tables=(Table(file=f"accuracy_evaluation_{self.name}_results.csv",
+                          header=("accuracy",), row=(accuracy,)),),
+        )  # fmt: skip

@@ -1,0 +1,80 @@
+"""How far a student lies from its teacher, language pair by language pair, over one table.
+
+The table has a column a language; how one pair is judged stands in teaching.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sbert_cli.console import note
+from sbert_cli.errors import UsageError
+from sbert_cli.evaluation.detailed_result import DetailedResult
+from sbert_cli.evaluation.reading import read_file
+from sbert_cli.evaluation.result import Result, Table
+from sbert_cli.evaluation.teaching import Lesson, distance_to_teacher, require_teacher
+from sbert_cli.evaluation.vectors import Encode, embed
+
+
+@dataclass(slots=True)
+class MseLanguages:
+    """Mean squared error to a teacher for several languages.
+
+    `combinations` are pairs of column names; rows where a side is empty do not count for the pair.
+    configs/evaluator/mse_languages.yaml has the keys. The table is read at once: UsageError
+    without a teacher and for columns that are not there, DataError for malformed data.
+    """
+
+    path: str
+    combinations: tuple[tuple[str, ...], ...]
+    teacher: Encode | None = None
+    name: str = field(init=False)
+    pairs: list[str] = field(init=False)
+    targets: list[list[str]] = field(init=False)
+    lesson: Lesson = field(init=False)
+
+    def __post_init__(self) -> None:
+        teacher = require_teacher(self.teacher, "mse_languages")
+        _check(self.combinations)
+        self.name = "mse_languages"
+        self.pairs = ["-".join(pair) for pair in self.combinations]
+        read = [read_file(self.path, pair, on_empty="skip") for pair in self.combinations]
+        for pair, records in zip(self.pairs, read, strict=True):
+            note(f"{pair}: {len(records):,} rows from {records.source}")
+        columns = [[records.column(name) for name in records.texts] for records in read]
+        self.targets = [target for _, target in columns]
+        self.lesson = Lesson(teacher, [source for source, _ in columns], self.path)
+
+    def __call__(self, encode: Encode) -> Result:
+        """The distances of the vectors that `encode` gives from the teacher's."""
+        taught, student = self.lesson(), embed(encode, self.targets, self.path)
+        errors = {
+            pair: distance_to_teacher(taught.column(number), student.column(number))
+            for number, pair in enumerate(self.pairs)
+        }
+        mean = float(np.mean(list(errors.values())))
+        metrics = {f"negative_mse_{pair}": -error for pair, error in errors.items()}
+        return DetailedResult(
+            name=self.name,
+            metrics={**metrics, "negative_mse": -mean},
+            primary="negative_mse",
+            rows=sum(map(len, self.targets)),
+            unit="sentence pairs",
+            tables=(Table(file=f"mse_evaluation_{self.name}_results.csv", header=tuple(self.pairs),
+                          row=tuple(errors.values())),),
+            about="Mean squared difference between the model's vector of a target text and the "
+            "teacher's of its source text × 100, negated: 0 is best. Last the mean of all pairs.",
+        )  # fmt: skip
+
+
+def _check(combinations: tuple[tuple[str, ...], ...]) -> None:
+    """Raises UsageError unless there are pairs, each of two columns and said once."""
+    twice = len(set(combinations)) < len(combinations)
+    if twice or not combinations or any(len(pair) != 2 for pair in combinations):
+        raise UsageError(
+            "language pairs are two columns each, every pair once",
+            where=f"config key evaluator.combinations={[list(pair) for pair in combinations]}",
+            fix="evaluator.combinations=[[en,de],[en,es]]",
+        )

@@ -1,0 +1,101 @@
+"""The rows an evaluator judges: of the user's own file, or of a dataset's split.
+
+Knows how the keys `path`, `texts`, `label` and `dataset` become records; nothing of scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from sbert_cli.config import pick
+from sbert_cli.data import DATASETS, Records
+from sbert_cli.data.fields import OnEmpty
+from sbert_cli.data.file import OwnFile
+from sbert_cli.data.layout import FileFormat, format_of
+from sbert_cli.errors import UsageError
+
+Split = Literal["dev", "test"]
+Column = str | int
+Node = dict[str, Any]
+
+
+def read_file(
+    path: str,
+    texts: Sequence[Column],
+    *,
+    label: Column | None = None,
+    labels: Mapping[str, int] | None = None,
+    on_empty: OnEmpty = "error",
+) -> Records:
+    """The rows of one file with text columns and, where `label` is given, a class label.
+
+    A name that tells no format (and .txt) is read as tsv. Raises UsageError for columns that are
+    not there, DataError for a malformed file.
+    """
+    # One line is one text in .txt elsewhere; here a row has several, so it must be a table.
+    form: FileFormat = "auto" if format_of(path) not in (None, "txt") else "tsv"
+    return OwnFile(
+        path=path,
+        dev_path=None,
+        test_path=None,
+        format=form,
+        texts=tuple(texts),
+        label=label,
+        label_type="auto" if label is not None else "none",
+        labels=dict(labels) if labels else None,
+        min_score=0.0,
+        max_score=1.0,
+        header="auto",
+        delimiter=None,
+        quoting=None,
+        on_empty=on_empty,
+        max_examples=0,
+        owner="evaluator",
+    ).load("train")
+
+
+def read_dataset(node: Node, split: Split, *, columns: int, offline: bool) -> Records:
+    """The rows of a split of the dataset of a node like those of the group `dataset`.
+
+    Raises UsageError when it has another number of text columns than `columns`.
+    """
+    records = pick(DATASETS, node, "evaluator.dataset", offline=offline).load(split)
+    if len(records.texts) != columns:
+        raise UsageError(
+            f"{columns} text columns are compared, the dataset '{node.get('name')}' has "
+            f"{len(records.texts)}: {', '.join(records.texts)}",
+            where=f"config key evaluator.dataset.name={node.get('name')}",
+            fix="another dataset, or an own file: evaluator.path=FILE",
+        )
+    return records
+
+
+def check_source(path: str | None, dataset: Node | None, evaluator: str) -> None:
+    """Raises UsageError unless exactly one of `path` and `dataset` is given."""
+    if (path is None) == (dataset is None):
+        what = "nothing to judge by" if path is None else "a file and a dataset at once"
+        raise UsageError(
+            f"{what}: '{evaluator}' takes either a file or a dataset",
+            where=f"config key evaluator.path={path or 'null'}, evaluator.dataset",
+            fix=f"sbert eval {evaluator} FILE, or +dataset@evaluator.dataset=NAME",
+        )
+
+
+def check_columns(texts: Sequence[Column], names: Sequence[str]) -> None:
+    """Raises UsageError unless there are as many columns as `names` says what they are."""
+    if len(texts) != len(names):
+        raise UsageError(
+            f"{len(names)} text columns are compared, {len(texts)} are named",
+            where="config key evaluator.texts",
+            fix=f"evaluator.texts=[{','.join(names)}]",
+        )
+
+
+def name_of(path: str) -> str:
+    """What to call a file: its name without the ends that tell format and packing."""
+    name = Path(path).name
+    for end in (".gz", ".zst"):
+        name = name.removesuffix(end)
+    return Path(name).stem if format_of(name) else name

@@ -1,0 +1,156 @@
+"""Translation matching: sentences whose translation is the most similar one on the other side.
+
+Knows where the sentences come from and what is told of them; the search is in matching.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sbert_cli.console import note
+from sbert_cli.errors import UsageError
+from sbert_cli.evaluation.combined_result import combine, mean_score
+from sbert_cli.evaluation.detailed_result import DetailedResult
+from sbert_cli.evaluation.matching import match, nearest, unit
+from sbert_cli.evaluation.reading import Column, check_columns, name_of, read_file
+from sbert_cli.evaluation.result import Result, Table
+from sbert_cli.evaluation.vectors import Encode, Indices, embed
+from sbert_cli.report import Section
+
+MOST_WRONG = 200  # wrong matches told one by one
+NEAREST = 5  # targets shown for each
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """A file of sentences and their translations, row by row; `path` says where it is from."""
+
+    name: str
+    sources: Sequence[str]
+    targets: Sequence[str]
+    path: str
+
+
+@dataclass(slots=True)
+class Translation:
+    """Files of parallel sentences; configs/evaluator/translation.yaml tells the keys.
+
+    The files are read at once: UsageError for columns that are not there, DataError for
+    malformed files.
+    """
+
+    paths: str | tuple[str, ...]
+    texts: tuple[Column, ...]
+    print_wrong_matches: bool
+    name: str = field(init=False)
+    files: list[Parallel] = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_columns(self.texts, ("source", "target"))
+        paths = [self.paths] if isinstance(self.paths, str) else list(self.paths)
+        if not paths:
+            raise UsageError(
+                "no files to judge by",
+                where="config key evaluator.paths=[]",
+                fix="sbert eval translation FILE ...",
+            )
+        self.name = "translation"
+        names: list[str] = []
+        for path in paths:
+            name = name_of(path)
+            names.append(f"{name}_{len(names) + 1}" if name in names else name)
+        self.files = [self._read(*pair) for pair in zip(names, paths, strict=True)]
+
+    def _read(self, name: str, path: str) -> Parallel:
+        records = read_file(path, self.texts)
+        sources, targets = (records.column(column) for column in records.texts)
+        return Parallel(name, sources, targets, path)
+
+    def __call__(self, encode: Encode) -> Result:
+        """The share of sentences whose translation is found, for the vectors of `encode`."""
+        parts = {file.name: self._judge(file, encode) for file in self.files}
+        if len(self.files) == 1:
+            return parts[self.files[0].name]
+        return combine(self.name, parts, "mean", mean_score(parts))
+
+    def _judge(self, file: Parallel, encode: Encode) -> Result:
+        # Named otherwise, as by `sequential`, it may be one of several over files of one name.
+        name = file.name if self.name == "translation" else f"{self.name}-{file.name}"
+        embedded = embed(encode, [file.sources, file.targets], file.path)
+        source, target = embedded.column(0), embedded.column(1)
+        matches = match(source, target)
+        # By text: of two equal translations either is right.
+        right = [file.targets[found] == file.targets[row] for row, found in _rows(matches.forward)]
+        back = [file.sources[found] == file.sources[row] for row, found in _rows(matches.backward)]
+        forward, backward = float(np.mean(right)), float(np.mean(back))
+        more: tuple[Section, ...] = ()
+        if self.print_wrong_matches:
+            wrong = np.flatnonzero(~np.array(right))
+            more = (_tell_wrong(file, wrong, matches.forward, source, target),)
+        return DetailedResult(
+            name=name,
+            metrics={
+                "src2trg": 100 * forward,
+                "trg2src": 100 * backward,
+                "mean": 50 * (forward + backward),
+            },
+            primary="mean",
+            rows=len(file.sources),
+            unit="sentence pairs",
+            tables=(
+                Table(
+                    file=f"translation_evaluation_{name}_results.csv",
+                    header=("src2trg", "trg2src"),
+                    row=(forward, backward),
+                ),
+            ),
+            about="Share of the sentences × 100 whose most similar sentence on the other side is "
+            "the translation: from source to target, from target to source, and the mean.",
+            more=more,
+        )
+
+
+def _rows(found: Indices) -> list[tuple[int, int]]:
+    return list(enumerate(found.tolist()))
+
+
+def _tell_wrong(
+    file: Parallel,
+    wrong: Indices,
+    found: Indices,
+    source: NDArray[Any],
+    target: NDArray[Any],
+) -> Section:
+    """The sources matched to another target, on stderr one a line and as a section."""
+    sources, targets = unit(source[wrong[:MOST_WRONG]]), unit(target)
+    note(f"wrong: {len(wrong):,} of {len(file.sources):,} sources of {file.name}")
+    rows = []
+    for vector, row in zip(sources, wrong[:MOST_WRONG].tolist(), strict=True):
+        scores = targets @ vector
+        best = int(found[row])
+        given, meant = f"{scores[best]:.4f}", f"{scores[row]:.4f}"
+        near = nearest(vector, targets, NEAREST)
+        listed = "; ".join(f"{scores[place]:.4f} {file.targets[place]}" for place in near)
+        rows.append((row, file.sources[row], file.targets[best], given, file.targets[row], meant,
+                     listed))  # fmt: skip
+        note(
+            f"  row {row}: '{file.sources[row]}' → '{file.targets[best]}' ({given}), "
+            f"not '{file.targets[row]}' ({meant}); nearest: {listed}"
+        )
+    left = len(wrong) - len(rows)
+    more = f"; {left:,} more are not shown" if left else ""
+    if left:
+        note(f"  and {left:,} more")
+    return Section(
+        f"Wrong matches of {file.name}",
+        text=f"{len(wrong):,} of {len(file.sources):,} sources have another target as their most "
+        f"similar one{more}. Rows count from 0.",
+        header=("row", "source", "its most similar target", "cosine", "its translation", "cosine",
+                f"{NEAREST} nearest targets"),
+        rows=rows,
+    )  # fmt: skip

@@ -1,0 +1,124 @@
+"""Triplets: the anchor should be nearer to its positive than to its negative.
+
+Knows where the triplets come from and how they are counted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from sbert_cli.data import Records
+from sbert_cli.errors import UsageError
+from sbert_cli.evaluation.detailed_result import DetailedResult, by_similarity
+from sbert_cli.evaluation.metrics import SIMILARITIES, Array, similarities
+from sbert_cli.evaluation.reading import (
+    Column,
+    Node,
+    Split,
+    check_columns,
+    check_source,
+    read_dataset,
+    read_file,
+)
+from sbert_cli.evaluation.result import Result, Table
+from sbert_cli.evaluation.vectors import Encode, embed
+from sbert_cli.report import Section
+
+Primary = Literal[
+    "accuracy_cosine", "accuracy_dot", "accuracy_euclidean", "accuracy_manhattan", "accuracy_max"
+]
+
+WORST = 10
+
+
+@dataclass(slots=True)
+class Triplet:
+    """Anchor, positive and negative; configs/evaluator/triplet.yaml tells the keys.
+
+    The triplets are read and checked at once: UsageError for settings and columns that cannot be,
+    DataError for malformed data.
+    """
+
+    path: str | None
+    dataset: Node | None
+    split: Split
+    texts: tuple[Column, ...]
+    margin: float
+    primary: Primary
+    offline: bool = False
+    name: str = field(init=False)
+    columns: list[list[str]] = field(init=False)
+    source: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_source(self.path, self.dataset, "triplet")
+        check_columns(self.texts, ("anchor", "positive", "negative"))
+        if not math.isfinite(self.margin):
+            raise UsageError(
+                f"'evaluator.margin' must be finite, not {self.margin}",
+                where=f"config key evaluator.margin={self.margin}",
+                fix="evaluator.margin=0.0",
+            )
+        self.name = "triplet" if self.dataset is None else f"triplet-{self.split}"
+        records = self._read()
+        self.columns = [records.column(name) for name in records.texts]
+        self.source = records.source
+
+    def _read(self) -> Records:
+        if self.dataset is not None:
+            return read_dataset(self.dataset, self.split, columns=3, offline=self.offline)
+        assert self.path is not None
+        return read_file(self.path, self.texts)
+
+    def __call__(self, encode: Encode) -> Result:
+        """The share of triplets in order, for the vectors that `encode` gives."""
+        embedded = embed(encode, self.columns, self.source, "triplet")
+        anchor, positive, negative = embedded.rows
+        near = similarities(embedded.vectors, anchor, positive)
+        far = similarities(embedded.vectors, anchor, negative)
+        # Strictly more: a tie tells nothing and counts as wrong.
+        shares = {
+            name: float(np.mean(near[name] > far[name] + self.margin)) for name in SIMILARITIES
+        }
+        metrics = {f"accuracy_{name}": 100 * share for name, share in shares.items()}
+        metrics["accuracy_max"] = max(metrics.values())
+        main = self.primary.removeprefix("accuracy_")
+        if main == "max":
+            main = max(shares, key=lambda name: shares[name])
+        return DetailedResult(
+            name=self.name,
+            metrics=metrics,
+            primary=self.primary,
+            rows=len(anchor),
+            unit="triplets",
+            tables=(
+                Table(
+                    file=f"triplet_evaluation_{self.name}_results.csv",
+                    header=tuple(f"accuracy_{name}" for name in shares),
+                    row=tuple(shares.values()),
+                ),
+            ),
+            grid=by_similarity(metrics, ("accuracy",), tuple(SIMILARITIES)),
+            about="Share of the triplets × 100 whose anchor is more like its positive than like "
+            f"its negative{f', by more than {self.margin:g}' if self.margin else ''}.",
+            more=(self._worst(near[main], far[main], main),),
+        )
+
+    def _worst(self, near: Array, far: Array, main: str) -> Section:
+        lead = near - far
+        rows = [
+            (*(column[row] for column in self.columns), float(near[row]), float(far[row]))
+            for row in np.argsort(lead, kind="stable")[:WORST]
+            if lead[row] <= self.margin
+        ]
+        wrong = int(np.sum(lead <= self.margin))
+        return Section(
+            f"Worst triplets of {self.name}",
+            text=f"{wrong:,} of {len(lead):,} are out of order by {main}; the farthest first.",
+            header=("anchor", "positive", "negative", "to positive", "to negative"),
+            rows=rows,
+        )
