@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sbert_cli.encoder.features import Features, map_runs
+from sbert_cli.encoder.part import Part
 from sbert_cli.errors import unknown
 
 # Each takes token vectors [rows, length, dim] and the first position to count, from 0, and gives
@@ -71,8 +72,10 @@ def in_order(modes: Sequence[str]) -> tuple[str, ...]:
     return tuple(mode for mode in POOLINGS if mode in modes)
 
 
-class Pooling(nn.Module):
+class Pooling(Part):
     """Token vectors [tokens, dim] → sentence vectors [rows, modes × dim], pooled in fp32."""
+
+    takes = "tokens"
 
     def __init__(self, token_dim: int, modes: Sequence[str], include_prompt: bool = True) -> None:
         super().__init__()
@@ -87,6 +90,15 @@ class Pooling(nn.Module):
     def dim(self) -> int:
         """Width of the sentence vectors."""
         return self.token_dim * len(self.modes)
+
+    @property
+    def in_dim(self) -> int | None:
+        """Width of the vectors it takes; None where the folder does not say."""
+        return self.token_dim or None
+
+    def describe(self) -> str:
+        """The module in words."""
+        return "+".join(self.modes) + " pooling"
 
     def forward(self, features: Features) -> Features:
         """Set `features.sentence`."""
