@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sbert_cli import choices, hub
+from sbert_cli.commands.word_models import bow, word_embeddings, word_weights
 from sbert_cli.config import bind, pick, plain
 from sbert_cli.console import note
 from sbert_cli.encoder import (
+    CNN,
+    LSTM,
     POOLINGS,
     Dense,
     Normalize,
@@ -39,12 +42,20 @@ def pretrained(
     return load_folder(folder, max_seq_length=max_seq_length, allow_bin=allow_bin)
 
 
-MODELS: dict[str, Callable[..., SentenceEncoder]] = {"pretrained": pretrained, "tiny": build_tiny}
+MODELS: dict[str, Callable[..., SentenceEncoder]] = {
+    "bow": bow,
+    "pretrained": pretrained,
+    "tiny": build_tiny,
+    "word_embeddings": word_embeddings,
+}
 # What `model.modules` and `head.modules` may hold, by `name`. Beside its keys a builder may ask for
 # in_features, the width of the vectors before it; encoder, the chain so far; offline.
 MODULES: dict[str, Callable[..., Part]] = {
+    "cnn": CNN,
     "dense": Dense,
+    "lstm": LSTM,
     "normalize": Normalize,
+    "word_weights": word_weights,
 }
 
 
@@ -76,40 +87,63 @@ def build_encoder(
         MODELS, node, "model", texts=texts, seed=config.get("seed", 0), offline=config["offline"]
     )
     own = encoder.pooling
-    _insert(encoder, inner, "model", config, place=list(encoder.chain).index(own) if own else None)
+    place = list(encoder.chain).index(own) if own else None
+    added = _insert(encoder, inner, "model", config, place=place)
     _pool(encoder, bind(pooling_choice, config["pooling"], where="pooling"), config, bare)
-    _insert(encoder, config["head"].get("modules") or {}, "head", config)
+    added += _insert(encoder, config["head"].get("modules") or {}, "head", config)
     if wrong := fault(list(encoder.chain), whole=True):
-        raise UsageError(wrong, where="config keys model, pooling, head", fix="see --cfg job")
+        raise UsageError(wrong, where="config keys model, pooling, head", fix="sbert ls pooling")
+    _check_training(encoder, added, trains=texts is not None)
     note(f"model {model.get('path', model['name'])}: {describe(encoder)}")
     return encoder
 
 
+def _check_training(encoder: SentenceEncoder, added: Sequence[Part], *, trains: bool) -> None:
+    """Raises UsageError where training has nothing to train; says what encodes untrained."""
+    if trains and not any(parameter.requires_grad for parameter in encoder.parameters()):
+        raise UsageError(
+            f"nothing can be trained: {describe(encoder)}",
+            where="config keys model, head",
+            fix="head=dan or head=dense, or for word embeddings model.update_embeddings=true",
+        )
+    random = [module.describe() for module in added if any(True for _ in module.parameters())]
+    if random and not trains:
+        note(f"warning: random weights, not trained: {', '.join(random)}")
+
+
 def _insert(
     encoder: SentenceEncoder, nodes: Node, group: str, config: Node, *, place: int | None = None
-) -> None:
+) -> list[Part]:
     """Build `<group>.modules` and put them at `place` of the chain, else at its end."""
-    at = len(encoder.chain) if place is None else place
+    first = at = len(encoder.chain) if place is None else place
     for name, node in nodes.items():
+        where = f"{group}.modules.{name}"
         module = pick(
             MODULES,
-            _with_defaults(node),
-            f"{group}.modules.{name}",
+            _with_defaults(node, where),
+            where,
             in_features=width_of(list(encoder.chain)[:at]),
             encoder=encoder,
             offline=config["offline"],
         )
         if wrong := fault([*encoder.chain[:at], module], whole=False):
-            where = f"config key {group}.modules.{name}"
-            raise UsageError(wrong, where=where, fix=f"~{group}.modules.{name} leaves it out")
+            raise UsageError(wrong, where=f"config key {where}", fix=f"~{where} leaves it out")
         encoder.chain.insert(at, module)
         at += 1
+    return [module for module in encoder.chain[first:at] if isinstance(module, Part)]
 
 
-def _with_defaults(node: Node) -> Node:
-    """A module's node with the keys it lacks filled from the choice of `module` of its name."""
+def _with_defaults(node: object, where: str) -> Node:
+    """A module's node, or bare name, with the keys it lacks from the choice of `module`."""
     from omegaconf import OmegaConf
 
+    node = {"name": node} if isinstance(node, str) else node
+    if not isinstance(node, Mapping):
+        raise UsageError(
+            f"'{where}' must name a module, not '{node}'",
+            where=f"config key {where}",
+            fix=f"{where}.name=..., one of: {listed(MODULES)}",
+        )
     path = choices.folder("configs") / "module" / f"{node.get('name')}.yaml"
     if node.get("name") not in MODULES or not path.exists():
         return node

@@ -31,6 +31,9 @@ class Part(nn.Module):
     gives: ClassVar[Level] = "sentence"
     config_file: ClassVar[str] = "config.json"
 
+    def __init__(self) -> None:
+        super().__init__()
+
     @property
     def in_dim(self) -> int | None:
         """Width of the vectors it takes; None: any."""
