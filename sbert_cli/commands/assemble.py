@@ -8,10 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sbert_cli import hub
-from sbert_cli.config import bind, pick
+from sbert_cli import choices, hub
+from sbert_cli.commands.word_models import bow, word_embeddings, word_weights
+from sbert_cli.config import bind, pick, plain
 from sbert_cli.console import note
-from sbert_cli.encoder import HEADS, POOLINGS, Pooling, SentenceEncoder, Transformer, load_folder
+from sbert_cli.encoder import (
+    CNN,
+    LSTM,
+    POOLINGS,
+    Dense,
+    Normalize,
+    Part,
+    Pooling,
+    SentenceEncoder,
+    load_folder,
+)
+from sbert_cli.encoder.chain import fault, width_of
 from sbert_cli.encoder.pooling import in_order
 from sbert_cli.encoder.tiny import build_tiny
 from sbert_cli.engine.device import Compute, choose
@@ -30,7 +42,21 @@ def pretrained(
     return load_folder(folder, max_seq_length=max_seq_length, allow_bin=allow_bin)
 
 
-MODELS: dict[str, Callable[..., SentenceEncoder]] = {"pretrained": pretrained, "tiny": build_tiny}
+MODELS: dict[str, Callable[..., SentenceEncoder]] = {
+    "bow": bow,
+    "pretrained": pretrained,
+    "tiny": build_tiny,
+    "word_embeddings": word_embeddings,
+}
+# What `model.modules` and `head.modules` may hold, by `name`. Beside its keys a builder may ask for
+# in_features, the width of the vectors before it; encoder, the chain so far; offline.
+MODULES: dict[str, Callable[..., Part]] = {
+    "cnn": CNN,
+    "dense": Dense,
+    "lstm": LSTM,
+    "normalize": Normalize,
+    "word_weights": word_weights,
+}
 
 
 def build_compute(config: Node) -> Compute:
@@ -55,20 +81,73 @@ def build_encoder(
             where="config key model=tiny",
             fix="sbert train demo, then model=runs/train/<run>/best",
         )
+    node = dict(model)
+    inner = node.pop("modules", None) or {}
     encoder = pick(
-        MODELS,
-        model,
-        "model",
-        texts=texts,
-        seed=config.get("seed", 0),
-        offline=config["offline"],
+        MODELS, node, "model", texts=texts, seed=config.get("seed", 0), offline=config["offline"]
     )
+    own = encoder.pooling
+    place = list(encoder.chain).index(own) if own else None
+    added = _insert(encoder, inner, "model", config, place=place)
     _pool(encoder, bind(pooling_choice, config["pooling"], where="pooling"), config, bare)
-    modules = config["head"].get("modules") or {}
-    for name, node in modules.items():
-        encoder.chain.append(pick(HEADS, node, f"head.modules.{name}", in_features=encoder.dim))
+    added += _insert(encoder, config["head"].get("modules") or {}, "head", config)
+    if wrong := fault(list(encoder.chain), whole=True):
+        raise UsageError(wrong, where="config keys model, pooling, head", fix="sbert ls pooling")
+    _check_training(encoder, added, trains=texts is not None)
     note(f"model {model.get('path', model['name'])}: {describe(encoder)}")
     return encoder
+
+
+def _check_training(encoder: SentenceEncoder, added: Sequence[Part], *, trains: bool) -> None:
+    """Raises UsageError where training has nothing to train; says what encodes untrained."""
+    if trains and not any(parameter.requires_grad for parameter in encoder.parameters()):
+        raise UsageError(
+            f"nothing can be trained: {describe(encoder)}",
+            where="config keys model, head",
+            fix="head=dan or head=dense, or for word embeddings model.update_embeddings=true",
+        )
+    random = [module.describe() for module in added if any(True for _ in module.parameters())]
+    if random and not trains:
+        note(f"warning: random weights, not trained: {', '.join(random)}")
+
+
+def _insert(
+    encoder: SentenceEncoder, nodes: Node, group: str, config: Node, *, place: int | None = None
+) -> list[Part]:
+    """Build `<group>.modules` and put them at `place` of the chain, else at its end."""
+    first = at = len(encoder.chain) if place is None else place
+    for name, node in nodes.items():
+        where = f"{group}.modules.{name}"
+        module = pick(
+            MODULES,
+            _with_defaults(node, where),
+            where,
+            in_features=width_of(list(encoder.chain)[:at]),
+            encoder=encoder,
+            offline=config["offline"],
+        )
+        if wrong := fault([*encoder.chain[:at], module], whole=False):
+            raise UsageError(wrong, where=f"config key {where}", fix=f"~{where} leaves it out")
+        encoder.chain.insert(at, module)
+        at += 1
+    return [module for module in encoder.chain[first:at] if isinstance(module, Part)]
+
+
+def _with_defaults(node: object, where: str) -> Node:
+    """A module's node, or bare name, with the keys it lacks from the choice of `module`."""
+    from omegaconf import OmegaConf
+
+    node = {"name": node} if isinstance(node, str) else node
+    if not isinstance(node, Mapping):
+        raise UsageError(
+            f"'{where}' must name a module, not '{node}'",
+            where=f"config key {where}",
+            fix=f"{where}.name=..., one of: {listed(MODULES)}",
+        )
+    path = choices.folder("configs") / "module" / f"{node.get('name')}.yaml"
+    if node.get("name") not in MODULES or not path.exists():
+        return node
+    return {**plain(OmegaConf.load(path)), **node}
 
 
 def pooling_choice(*, mode: str | list[str], include_prompt: bool) -> tuple[list[str], bool]:
@@ -82,32 +161,27 @@ def _pool(
 ) -> None:
     modes, include_prompt = choice
     own = encoder.pooling
-    if modes == ["auto"] and own is not None:
+    if own is None and encoder.is_whole and modes in (["auto"], ["none"]):
         return
+    if modes == ["auto"] and own is not None:
+        modes, include_prompt = list(own.modes), own.include_prompt
     if modes == ["auto"]:
-        path = config["model"].get("path", "this model")
-        if bare is None:
-            raise UsageError(
-                f"'{path}' is a bare encoder: its folder says nothing about pooling",
-                where="config key pooling=auto",
-                fix=f"pooling=mean, or one of: {listed(POOLINGS)}",
-            )
-        note(f"'{path}' says nothing about pooling: {bare} is used; pooling=... changes it")
-        modes = [bare]
+        modes = [_bare_mode(config, bare)]
     if modes == ["none"]:
         raise UsageError(
             "pooling=none needs modules that give a sentence vector themselves",
             where="config key pooling=none",
             fix=f"one of: {listed(POOLINGS)}",
         )
-    first = encoder.chain[0]
-    assert isinstance(first, Transformer)
-    pooling = Pooling(first.dim, modes, include_prompt)
+    chain = list(encoder.chain)
+    place = chain.index(own) if own else len(chain)
+    pooling = Pooling(width_of(chain[:place]), modes, include_prompt)
+    if wrong := fault([*chain[:place], pooling], whole=False):
+        raise UsageError(wrong, where="config key pooling", fix="pooling=none")
     if own is None:
         encoder.chain.append(pooling)
         return
-    place = list(encoder.chain).index(own)
-    if pooling.dim != own.dim and any(hasattr(m, "dim") for m in encoder.chain[place + 1 :]):
+    if pooling.dim != own.dim and any(hasattr(module, "dim") for module in chain[place + 1 :]):
         raise UsageError(
             f"pooling {'+'.join(modes)} gives {pooling.dim} dimensions, "
             f"the model's next module takes {own.dim}",
@@ -117,17 +191,29 @@ def _pool(
     encoder.chain[place] = pooling
 
 
+def _bare_mode(config: Node, bare: str | None) -> str:
+    """The pooling of an encoder that says nothing about it; raises UsageError without `bare`."""
+    path = config["model"].get("path", "this model")
+    if bare is None:
+        raise UsageError(
+            f"'{path}' is a bare encoder: its folder says nothing about pooling",
+            where="config key pooling=auto",
+            fix=f"pooling=mean, or one of: {listed(POOLINGS)}",
+        )
+    note(f"'{path}' says nothing about pooling: {bare} is used; pooling=... changes it")
+    return bare
+
+
 def describe(encoder: SentenceEncoder) -> str:
     """The chain in words: `transformer → mean pooling → normalize, 384 dimensions, ...`."""
-    names = []
-    for module in encoder.chain:
-        if isinstance(module, Pooling):
-            names.append("+".join(module.modes) + " pooling")
-        else:
-            names.append(type(module).__name__.lower())
+    names = [module.describe() for module in encoder.chain if isinstance(module, Part)]
+    return f"{' → '.join(names)}, {encoder.dim} dimensions, {length_limit(encoder)}"
+
+
+def length_limit(encoder: SentenceEncoder) -> str:
+    """How long a text may be, in words."""
     limit = encoder.max_seq_length
-    most = f"at most {limit} tokens a text" if limit else "texts of any length"
-    return f"{' → '.join(names)}, {encoder.dim} dimensions, {most}"
+    return f"at most {limit} tokens a text" if limit else "texts of any length"
 
 
 def build_embedder(config: Node) -> Embedder:

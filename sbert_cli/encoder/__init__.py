@@ -1,28 +1,37 @@
 """Sentence encoders: a chain of modules, and the folder it is read from and written to."""
 
+from sbert_cli.encoder.bow import BoW
+from sbert_cli.encoder.cnn import CNN
 from sbert_cli.encoder.dense import Dense
 from sbert_cli.encoder.features import Features, Run, runs_of
 from sbert_cli.encoder.folder import load_folder, save_folder
+from sbert_cli.encoder.lstm import LSTM
 from sbert_cli.encoder.normalize import Normalize
+from sbert_cli.encoder.part import Part
 from sbert_cli.encoder.pooling import POOLINGS, Pooling
 from sbert_cli.encoder.sentence_encoder import SentenceEncoder
-from sbert_cli.encoder.tokenizer import Tokens
+from sbert_cli.encoder.tokenizer import Tokenizer, Tokens
 from sbert_cli.encoder.transformer import Transformer
-
-# Modules that a `head` may append, by the `name` of their YAML.
-HEADS = {"dense": Dense, "normalize": Normalize}
+from sbert_cli.encoder.word_embeddings import WordEmbeddings
+from sbert_cli.encoder.word_weights import WordWeights
 
 __all__ = [
-    "HEADS",
+    "CNN",
+    "LSTM",
     "POOLINGS",
+    "BoW",
     "Dense",
     "Features",
     "Normalize",
+    "Part",
     "Pooling",
     "Run",
     "SentenceEncoder",
+    "Tokenizer",
     "Tokens",
     "Transformer",
+    "WordEmbeddings",
+    "WordWeights",
     "load_folder",
     "runs_of",
     "save_folder",

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from sbert_cli.encoder.features import Features
+from sbert_cli.encoder.part import Part
 from sbert_cli.errors import ModelError, listed, unknown
 
 # Saved models name a class by its path; only the last part counts, and only these exist.
@@ -19,16 +20,17 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
-class Dense(nn.Module):
+class Dense(Part):
     """Sentence vectors [rows, in_features] → act(x Wᵀ + b) [rows, out_features]."""
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, activation: str = "tanh"
+        self, in_features: int, out_features: int | None, bias: bool, activation: str
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
             where = f"config key head.modules.dense.activation={activation}"
             raise unknown("activation", activation, ACTIVATIONS, where)
+        out_features = in_features if out_features is None else out_features
         self.linear = nn.Linear(in_features, out_features, bias=bias)
         self.activation = ACTIVATIONS[activation]()
 
@@ -36,6 +38,15 @@ class Dense(nn.Module):
     def dim(self) -> int:
         """Width of the sentence vectors."""
         return self.linear.out_features
+
+    @property
+    def in_dim(self) -> int:
+        """Width of the vectors it takes."""
+        return self.linear.in_features
+
+    def describe(self) -> str:
+        """The module in words."""
+        return f"dense {self.dim} {type(self.activation).__name__.lower()}"
 
     def forward(self, features: Features) -> Features:
         """Replace `features.sentence`."""

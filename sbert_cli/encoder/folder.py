@@ -5,23 +5,28 @@ Class names in `modules.json` are looked up in a table by their last part, never
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from torch import nn
 
+from sbert_cli.encoder.bow import BoW
+from sbert_cli.encoder.chain import fault, width_of
+from sbert_cli.encoder.cnn import CNN
 from sbert_cli.encoder.dense import Dense
+from sbert_cli.encoder.json_file import read_json, write_json
+from sbert_cli.encoder.lstm import LSTM
 from sbert_cli.encoder.normalize import Normalize
+from sbert_cli.encoder.part import Part
 from sbert_cli.encoder.pooling import Pooling
-from sbert_cli.encoder.pretrained import read_json, read_transformer
+from sbert_cli.encoder.pretrained import read_transformer
 from sbert_cli.encoder.sentence_encoder import Card, SentenceEncoder
 from sbert_cli.encoder.transformer import Transformer
-from sbert_cli.encoder.weights import read_weights, write_weights
+from sbert_cli.encoder.word_embeddings import WordEmbeddings
+from sbert_cli.encoder.word_weights import WordWeights
 from sbert_cli.errors import BusyError, ModelError, UnsafeError, listed
 
 CARD_FILE = "config_sentence_transformers.json"
@@ -29,14 +34,17 @@ CARD_FILE = "config_sentence_transformers.json"
 WRITTEN_FOR = "2.6.0"
 
 
-class _Part(Protocol):
-    def to_config(self) -> dict[str, Any]: ...
-
-
-PARTS: dict[str, Callable[[dict[str, Any]], nn.Module]] = {
-    "Pooling": Pooling.from_config,
-    "Dense": Dense.from_config,
-    "Normalize": Normalize.from_config,
+# Every module but the transformer by the class name in modules.json: one line makes it readable
+# and writable.
+PARTS: dict[str, type[Part]] = {
+    "BoW": BoW,
+    "CNN": CNN,
+    "Dense": Dense,
+    "LSTM": LSTM,
+    "Normalize": Normalize,
+    "Pooling": Pooling,
+    "WordEmbeddings": WordEmbeddings,
+    "WordWeights": WordWeights,
 }
 # Releases before 1.0 had a class for each architecture; all are the one transformer module.
 TRANSFORMERS = {
@@ -69,11 +77,12 @@ def load_folder(
                 read_transformer(path, max_seq_length=max_seq_length, allow_bin=allow_bin)
             )
         else:
-            modules.append(_read_part(kind, path, allow_bin=allow_bin))
-    if not modules or not isinstance(modules[0], Transformer):
-        raise ModelError("the first module is no transformer", where=str(folder / "modules.json"))
-    _fill_dim(modules)
-    return SentenceEncoder(modules, _read_card(folder))
+            modules.append(PARTS[kind].read(path, allow_bin=allow_bin))
+    _check(modules, folder / "modules.json")
+    encoder = SentenceEncoder(modules, _read_card(folder))
+    if max_seq_length is not None and not isinstance(modules[0], Transformer):
+        encoder.tokenizer.max_seq_length = max_seq_length
+    return encoder
 
 
 def _read_entries(folder: Path) -> list[dict[str, Any]]:
@@ -107,38 +116,16 @@ def _inside(folder: Path, path: str) -> Path:
     return folder / part
 
 
-def _read_part(kind: str, path: Path, *, allow_bin: bool) -> nn.Module:
-    # An empty folder does not survive a hub, so Normalize may have none.
-    has_config = (path / "config.json").exists() or kind != "Normalize"
-    config = read_json(path / "config.json") if has_config else {}
-    if not isinstance(config, dict):
-        raise ModelError("not a JSON object", where=str(path / "config.json"))
-    try:
-        module = PARTS[kind](config)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"bad value for {error}", where=str(path / "config.json")) from None
-    if any(True for _ in module.parameters()):
-        weights = read_weights(path, allow_bin=allow_bin)
-        try:
-            module.load_state_dict(weights)
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            raise ModelError(f"weights do not fit: {reason}", where=str(path)) from None
-    return module
-
-
-def _fill_dim(modules: list[nn.Module]) -> None:
-    """Old pooling configurations may lack the width: it is that of the transformer."""
-    first = modules[0]
-    assert isinstance(first, Transformer)
-    for module in modules:
-        if isinstance(module, Pooling) and module.token_dim in (0, first.dim):
-            module.token_dim = first.dim
-        elif isinstance(module, Pooling):
-            raise ModelError(
-                f"pooling expects vectors of {module.token_dim}, the transformer gives {first.dim}",
-                where="1_Pooling/config.json",
-            )
+def _check(modules: list[nn.Module], path: Path) -> None:
+    """Raises ModelError where the modules cannot follow one another."""
+    if not modules:
+        raise ModelError("no modules are listed", where=str(path))
+    for place, module in enumerate(modules):
+        # Old pooling configurations may lack the width: it is that of the vectors before.
+        if place and isinstance(module, Pooling) and not module.token_dim:
+            module.token_dim = width_of(modules[:place])
+    if wrong := fault(modules, whole=False):
+        raise ModelError(wrong, where=str(path))
 
 
 def _read_card(folder: Path) -> Card:
@@ -180,19 +167,18 @@ def save_folder(encoder: SentenceEncoder, folder: Path, *, overwrite: bool = Fal
 def _write_modules(encoder: SentenceEncoder, folder: Path) -> None:
     entries = []
     for index, module in enumerate(encoder.chain):
+        assert isinstance(module, Part)
         kind = type(module).__name__
         # The first transformer lies in the root, where every other tool looks for it.
         path = "" if index == 0 and isinstance(module, Transformer) else f"{index}_{kind}"
         target = folder / path
         target.mkdir(exist_ok=True)
+        module.save(target)
         if isinstance(module, Transformer):
-            module.save(target)
             limit = module.tokenizer.max_seq_length
             lower = module.tokenizer.do_lower_case
             settings = {"max_seq_length": limit, "do_lower_case": lower}
             write_json(target / "sentence_bert_config.json", settings)
-        else:
-            _write_part(module, target)
         kind_path = f"sentence_transformers.models.{kind}"
         entries.append({"idx": index, "name": str(index), "path": path, "type": kind_path})
     write_json(folder / "modules.json", entries)
@@ -208,22 +194,6 @@ def _write_modules(encoder: SentenceEncoder, folder: Path) -> None:
             **card.extra,
         },
     )
-
-
-def _write_part(module: nn.Module, folder: Path) -> None:
-    assert isinstance(module, Pooling | Dense | Normalize)
-    config = module.to_config()
-    if config:
-        write_json(folder / "config.json", config)
-    weights = module.state_dict()
-    if weights:
-        write_weights(folder, weights)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a JSON file with an indent of 2."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _sync(path: Path) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
-from torch import nn
 from torch.nn import functional as F
 
 from sbert_cli.encoder.features import Features
+from sbert_cli.encoder.part import Part
 
 
-class Normalize(nn.Module):
+class Normalize(Part):
     """Sentence vectors x → x / max(‖x‖₂, 1e-12); a zero vector stays zero."""
 
     def forward(self, features: Features) -> Features:
@@ -19,10 +19,6 @@ class Normalize(nn.Module):
         return features
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Normalize:
-        """Nothing is configured; the folder may even be missing."""
+    def read(cls, folder: Path, *, allow_bin: bool) -> Normalize:
+        """Nothing is configured, and an empty folder does not survive a hub: it may be missing."""
         return cls()
-
-    def to_config(self) -> dict[str, Any]:
-        """Nothing to write."""
-        return {}

@@ -5,13 +5,13 @@ Nothing in the folder may choose code to run: keys that name code are dropped or
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from safetensors import SafetensorError
 
+from sbert_cli.encoder.json_file import read_json
 from sbert_cli.encoder.tokenizer import TextTokenizer
 from sbert_cli.encoder.transformer import Transformer
 from sbert_cli.encoder.weights import check_finite, has_safe_weights, read_weights, write_weights
@@ -22,19 +22,6 @@ SETTINGS_FILES = tuple(
     f"sentence_{kind}_config.json"
     for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file; raises ModelError naming the file and the line."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"'{path.name}' is missing", where=str(path)) from None
-    except json.JSONDecodeError as error:
-        place = f"{path}:{error.lineno}:{error.colno}"
-        raise ModelError(f"not valid JSON: {error.msg}", where=place) from None
-    except UnicodeDecodeError:
-        raise ModelError("not valid UTF-8", where=str(path)) from None
 
 
 def read_transformer(folder: Path, *, max_seq_length: int | None, allow_bin: bool) -> Transformer:

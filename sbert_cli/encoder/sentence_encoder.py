@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
 from torch import Tensor, nn
 
+from sbert_cli.encoder.chain import width_of
 from sbert_cli.encoder.features import Features
 from sbert_cli.encoder.pooling import Pooling
-from sbert_cli.encoder.tokenizer import TextTokenizer
-from sbert_cli.encoder.transformer import Transformer
+from sbert_cli.encoder.tokenizer import Tokenizer
 from sbert_cli.errors import UsageError, listed, nearest
 
 
@@ -42,23 +43,24 @@ class SentenceEncoder(nn.Module):
         return features.sentence_vectors()
 
     @property
-    def tokenizer(self) -> TextTokenizer:
+    def tokenizer(self) -> Tokenizer:
         """The tokenizer of the first module."""
-        first = self.chain[0]
-        assert isinstance(first, Transformer)
-        return first.tokenizer
+        return cast(Tokenizer, self.chain[0].tokenizer)
 
     @property
     def dim(self) -> int:
         """Width of the sentence vectors."""
-        widths = [module.dim for module in self.chain if hasattr(module, "dim")]
-        assert isinstance(widths[-1], int)
-        return widths[-1]
+        return width_of(list(self.chain))
 
     @property
     def max_seq_length(self) -> int | None:
         """Longest text in tokens, special tokens included; None: no limit."""
         return self.tokenizer.max_seq_length
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the chain ends with sentence vectors; a bare encoder ends with token vectors."""
+        return getattr(self.chain[-1], "gives", None) == "sentence"
 
     @property
     def pooling(self) -> Pooling | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,21 @@ class Tokens:
         )
         ids: NDArray[np.int32] = self.ids[where]
         return ids
+
+
+class Tokenizer(Protocol):
+    """What turns texts into ids, for the first module of every kind."""
+
+    max_seq_length: int | None  # longest text in tokens; None: no limit
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """Tokenise a batch of texts, cut at `max_seq_length`."""
+
+    def prompt_length(self, prompt: str) -> int:
+        """Tokens that `prompt` puts before a text."""
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer's files into `folder`."""
 
 
 class TextTokenizer:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sbert_cli.encoder import attention
 from sbert_cli.encoder.features import Features, Run, dense
+from sbert_cli.encoder.part import Part
 from sbert_cli.encoder.tokenizer import TextTokenizer
 
 # Two random rows of different lengths show whether packing changes what an architecture computes.
@@ -21,8 +22,11 @@ PROBE_LENGTHS = (3, 5, 5)
 PROBE_TOLERANCE = 1e-4
 
 
-class Transformer(nn.Module):
+class Transformer(Part):
     """Token ids → contextual token vectors [tokens, dim]."""
+
+    takes = "texts"
+    gives = "tokens"
 
     def __init__(self, model: Any, tokenizer: TextTokenizer) -> None:
         super().__init__()

@@ -83,7 +83,8 @@ class Embedder:
         training = self.encoder.training
         self.encoder.eval()
         with torch.inference_mode():
-            for rows in plan(tokens.lengths, self.compute.token_budget):
+            # A text without a token still fills a row of every later module.
+            for rows in plan(np.maximum(tokens.lengths, 1), self.compute.token_budget):
                 features, order = pack(
                     tokens, rows, device=self.compute.device, prompt_length=self._prompt_length
                 )
@@ -123,6 +124,6 @@ def load(
     """
     settings = EngineSettings(device, precision, threads=None, token_budget="auto")  # type: ignore[arg-type]
     encoder = load_folder(find_model(str(name), offline=False))
-    if encoder.pooling is None:
+    if not encoder.is_whole:
         raise UsageError(f"'{name}' is a bare encoder without pooling", where=str(name))
     return Embedder(encoder, choose(settings), Output(normalize=normalize))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sbert_cli.encoder import Features, Tokens
-from sbert_cli.encoder.tokenizer import TextTokenizer
+from sbert_cli.encoder.tokenizer import Tokenizer
 from sbert_cli.engine.packing import pack
 
 Rows = NDArray[np.int64]
@@ -60,7 +60,7 @@ class Batch:
 
 
 def tokenize(
-    tokenizer: TextTokenizer,
+    tokenizer: Tokenizer,
     columns: Sequence[Sequence[str]],
     labels: NDArray[np.int64] | NDArray[np.float32] | None,
 ) -> Examples:

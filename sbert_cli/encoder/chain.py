@@ -1,0 +1,50 @@
+"""Whether modules fit one another: each takes what the one before gives, in that width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from sbert_cli.encoder.part import Level, Part
+
+SPOKEN: dict[Level, str] = {
+    "texts": "texts",
+    "tokens": "token vectors",
+    "sentence": "sentence vectors",
+}
+
+
+def fault(modules: Sequence[nn.Module], *, whole: bool) -> str | None:
+    """The first misfit of a chain in words, or None; `whole` asks for sentence vectors at the end.
+
+    "pooling takes token vectors, but bag of words before it gives sentence vectors"
+    """
+    level: Level = "texts"
+    width: int | None = None
+    before = "nothing"
+    for place, module in enumerate(modules):
+        assert isinstance(module, Part)
+        name = module.describe()
+        if module.takes != level:
+            wanted = SPOKEN[module.takes]
+            if place == 0:
+                return f"a chain cannot start with {name}: it takes {wanted}"
+            return f"{name} takes {wanted}, but {before} before it gives {SPOKEN[level]}"
+        if module.in_dim is not None and width is not None and module.in_dim != width:
+            return (
+                f"{name} expects vectors of {module.in_dim}, but {before} before it gives {width}"
+            )
+        level, width, before = module.gives, getattr(module, "dim", width), name
+    if whole and level != "sentence":
+        return (
+            f"the chain ends with {before}, which gives no sentence vectors: a pooling is missing"
+        )
+    return None
+
+
+def width_of(modules: Sequence[nn.Module]) -> int:
+    """Width of the vectors that the last module gives."""
+    widths = [module.dim for module in modules if hasattr(module, "dim")]
+    assert widths and isinstance(widths[-1], int)
+    return widths[-1]
