@@ -18,6 +18,7 @@ from sbert_cli.encoder import (
     Part,
     Pooling,
     SentenceEncoder,
+    Transformer,
     load_folder,
 )
 from sbert_cli.encoder.chain import fault, width_of
@@ -32,14 +33,46 @@ Node = Mapping[str, Any]
 
 
 def pretrained(
-    *, path: str, max_seq_length: int | None, allow_bin: bool, offline: bool
+    *, path: str, max_seq_length: int | None, allow_bin: bool, legacy_length: bool, offline: bool
 ) -> SentenceEncoder:
     """The encoder of a folder, a catalogue name or a hub id."""
     folder = hub.find_model(path, offline=offline)
-    return load_folder(folder, max_seq_length=max_seq_length, allow_bin=allow_bin)
+    return load_folder(
+        folder,
+        max_seq_length=max_seq_length,
+        allow_bin=allow_bin,
+        legacy_length=legacy_length,
+    )
 
 
-MODELS: dict[str, Callable[..., SentenceEncoder]] = {"pretrained": pretrained, "tiny": build_tiny}
+def t5(
+    *,
+    path: str,
+    max_seq_length: int | None,
+    allow_bin: bool,
+    legacy_length: bool,
+    task_identifier: str,
+    offline: bool,
+) -> SentenceEncoder:
+    """The encoder of a T5 with `task_identifier` put before every text."""
+    encoder = pretrained(
+        path=path,
+        max_seq_length=max_seq_length,
+        allow_bin=allow_bin,
+        legacy_length=legacy_length,
+        offline=offline,
+    )
+    first = encoder.chain[0]
+    if isinstance(first, Transformer):
+        first.tokenizer.prefix = task_identifier
+    return encoder
+
+
+MODELS: dict[str, Callable[..., SentenceEncoder]] = {
+    "pretrained": pretrained,
+    "t5": t5,
+    "tiny": build_tiny,
+}
 # What `model.modules` and `head.modules` may hold, by `name`. Beside its keys a builder may ask for
 # in_features, the width of the vectors before it; encoder, the chain so far; offline.
 MODULES: dict[str, Callable[..., Part]] = {

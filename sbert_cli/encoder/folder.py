@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from sbert_cli.encoder.json_file import read_json, write_json
 from sbert_cli.encoder.normalize import Normalize
 from sbert_cli.encoder.part import Part
 from sbert_cli.encoder.pooling import Pooling
-from sbert_cli.encoder.pretrained import read_transformer
+from sbert_cli.encoder.pretrained import WRAPPERS, read_transformer
 from sbert_cli.encoder.sentence_encoder import Card, SentenceEncoder
 from sbert_cli.encoder.transformer import Transformer
 from sbert_cli.errors import BusyError, ModelError, UnsafeError, listed
@@ -36,17 +37,18 @@ PARTS: dict[str, type[Part]] = {
     "Normalize": Normalize,
     "Pooling": Pooling,
 }
-# Releases before 1.0 had a class for each architecture; all are the one transformer module.
-TRANSFORMERS = {
-    "Transformer", "BERT", "RoBERTa", "DistilBERT", "ALBERT", "CamemBERT", "XLMRoBERTa",
-}  # fmt: skip
 
 
 def load_folder(
-    folder: Path, *, max_seq_length: int | None = None, allow_bin: bool = False
+    folder: Path,
+    *,
+    max_seq_length: int | None = None,
+    allow_bin: bool = False,
+    legacy_length: bool = False,
 ) -> SentenceEncoder:
     """The encoder in `folder`; a folder without modules.json gives a bare transformer.
 
+    `legacy_length` counts the length of texts as releases before 1.0 did: without special tokens.
     Raises ModelError for what cannot be read, UnsafeError for what would need foreign code.
     """
     if not (folder / "modules.json").exists():
@@ -56,16 +58,26 @@ def load_folder(
                 where=str(folder),
                 fix="sbert download NAME fetches one; sbert ls models lists names",
             )
-        module = read_transformer(folder, max_seq_length=max_seq_length, allow_bin=allow_bin)
+        module = read_transformer(
+            folder,
+            max_seq_length=max_seq_length,
+            allow_bin=allow_bin,
+            legacy_length=legacy_length,
+        )
         return SentenceEncoder([module], _read_card(folder))
     modules: list[nn.Module] = []
     for entry in _read_entries(folder):
         kind = str(entry["type"]).rsplit(".", 1)[-1]
         path = _inside(folder, str(entry["path"]))
-        if kind in TRANSFORMERS:
-            modules.append(
-                read_transformer(path, max_seq_length=max_seq_length, allow_bin=allow_bin)
+        if kind in WRAPPERS:
+            transformer = read_transformer(
+                path,
+                max_seq_length=max_seq_length,
+                allow_bin=allow_bin,
+                wrapper=kind,
+                legacy_length=legacy_length,
             )
+            modules.append(transformer)
         else:
             modules.append(PARTS[kind].read(path, allow_bin=allow_bin))
     _check(modules, folder / "modules.json")
@@ -86,11 +98,11 @@ def _read_entries(folder: Path) -> list[dict[str, Any]]:
         kind = str(entry["type"])
         last = kind.rsplit(".", 1)[-1]
         ours = kind.startswith("sentence_transformers.")
-        if not ours or (last not in TRANSFORMERS and last not in PARTS):
+        if not ours or (last not in WRAPPERS and last not in PARTS):
             raise UnsafeError(
                 f"modules.json names a module that sbert does not have: '{kind}'",
                 where=str(path),
-                fix=f"known modules: {listed([*PARTS, *TRANSFORMERS])}",
+                fix=f"known modules: {listed([*PARTS, *WRAPPERS])}",
             )
     return entries
 
@@ -156,13 +168,17 @@ def save_folder(encoder: SentenceEncoder, folder: Path, *, overwrite: bool = Fal
 
 def _write_modules(encoder: SentenceEncoder, folder: Path) -> None:
     entries = []
-    for index, module in enumerate(encoder.chain):
-        assert isinstance(module, Part)
+    card = encoder.card
+    for index, own in enumerate(encoder.chain):
+        module = _as_written(own, encoder.chain[0])
         kind = type(module).__name__
         # The first transformer lies in the root, where every other tool looks for it.
         path = "" if index == 0 and isinstance(module, Transformer) else f"{index}_{kind}"
         target = folder / path
         target.mkdir(exist_ok=True)
+        if isinstance(module, Transformer):
+            module.saves_layers |= encoder.needs_layers
+            card = _with_prefix(card, module.tokenizer.prefix)
         module.save(target)
         if isinstance(module, Transformer):
             limit = module.tokenizer.max_seq_length
@@ -172,7 +188,6 @@ def _write_modules(encoder: SentenceEncoder, folder: Path) -> None:
         kind_path = f"sentence_transformers.models.{kind}"
         entries.append({"idx": index, "name": str(index), "path": path, "type": kind_path})
     write_json(folder / "modules.json", entries)
-    card = encoder.card
     write_json(
         folder / CARD_FILE,
         {
@@ -184,6 +199,24 @@ def _write_modules(encoder: SentenceEncoder, folder: Path) -> None:
             **card.extra,
         },
     )
+
+
+def _as_written(module: nn.Module, first: nn.Module) -> Part:
+    """The module in the words of the format, which knows no CLS token at the end of a text."""
+    assert isinstance(module, Part)
+    if isinstance(module, Pooling) and getattr(first, "cls", 0) == -1:
+        modes = ["lasttoken" if mode == "cls" else mode for mode in module.modes]
+        return Pooling(module.token_dim, modes, module.include_prompt)
+    return module
+
+
+def _with_prefix(card: Card, prefix: str) -> Card:
+    """A text put before every text is written as the default prompt: other readers know that."""
+    if not prefix:
+        return card
+    own = card.prompts.get(card.default_prompt_name or "", "")
+    prompts = {**card.prompts, "task_identifier": prefix + own}
+    return replace(card, prompts=prompts, default_prompt_name="task_identifier")
 
 
 def _sync(path: Path) -> None:

@@ -38,6 +38,7 @@ class SentenceEncoder(nn.Module):
 
     def forward(self, features: Features) -> Tensor:
         """Sentence vectors [rows, dim] in the order of the packed rows."""
+        features.wants_layers |= self.needs_layers
         for module in self.chain:
             features = module(features)
         return features.sentence_vectors()
@@ -56,6 +57,11 @@ class SentenceEncoder(nn.Module):
     def max_seq_length(self) -> int | None:
         """Longest text in tokens, special tokens included; None: no limit."""
         return self.tokenizer.max_seq_length
+
+    @property
+    def needs_layers(self) -> bool:
+        """Whether a module needs the vectors of every layer of the transformer."""
+        return any(getattr(module, "needs_layers", False) for module in self.chain)
 
     @property
     def is_whole(self) -> bool:

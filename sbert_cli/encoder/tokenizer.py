@@ -64,7 +64,12 @@ class TextTokenizer:
     """A model's tokenizer with its limit on length, special tokens included."""
 
     def __init__(
-        self, pretrained: Any, *, max_seq_length: int | None, do_lower_case: bool = False
+        self,
+        pretrained: Any,
+        *,
+        max_seq_length: int | None,
+        do_lower_case: bool = False,
+        prefix: str = "",
     ) -> None:
         backend = getattr(pretrained, "backend_tokenizer", None)
         if backend is None:
@@ -75,6 +80,7 @@ class TextTokenizer:
             )
         self.pretrained = pretrained
         self.do_lower_case = do_lower_case
+        self.prefix = prefix  # put before every text, and before its prompt
         self._backend = backend
         self.max_seq_length = max_seq_length
         if do_lower_case:
@@ -97,7 +103,8 @@ class TextTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Tokenise a batch of texts, special tokens added, cut at `max_seq_length`."""
-        rows = self._backend.encode_batch_fast(list(texts), add_special_tokens=True)
+        whole = [self.prefix + text for text in texts] if self.prefix else list(texts)
+        rows = self._backend.encode_batch_fast(whole, add_special_tokens=True)
         ids = [row.ids for row in rows]
         lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
         offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
@@ -112,7 +119,7 @@ class TextTokenizer:
         """Tokens that `prompt` puts before a text: its own, and those that open every text."""
         if not prompt:
             return 0
-        ids: list[int] = self._backend.encode(prompt).ids
+        ids: list[int] = self._backend.encode(self.prefix + prompt).ids
         ends = set(self.pretrained.all_special_ids)
         # The closing special token belongs to the text that follows, not to the prompt.
         return len(ids) - 1 if ids and ids[-1] in ends else len(ids)
