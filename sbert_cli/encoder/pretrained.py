@@ -89,7 +89,7 @@ def read_transformer(
         do_lower_case=bool(lower) and not own,
         prefix=settings.get("task_identifier") or "",
     )
-    # XLNet puts the token that stands for the text last; later releases pool the first all the same.
+    # XLNet puts the token that stands for the text last; later releases pool the first even so.
     last = config.model_type == "xlnet" and wrapper in (None, "XLNet")
     return Transformer(model, text, cls=-1 if last else 0)
 

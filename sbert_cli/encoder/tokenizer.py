@@ -60,6 +60,20 @@ class Tokenizer(Protocol):
         """Write the tokenizer's files into `folder`."""
 
 
+def encode(backend: Any, texts: Sequence[str], *, limit: int | None, special: bool) -> Tokens:
+    """The ids that a Rust tokenizer gives, with special tokens if asked; `limit` tells cut rows."""
+    rows = backend.encode_batch_fast(list(texts), add_special_tokens=special)
+    ids = [row.ids for row in rows]
+    lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
+    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+    flat = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(offsets[-1]))
+    truncated = lengths == (limit or -1)
+    # Only rows at the limit can have been cut; the overflow tells those that just fit.
+    for row in np.flatnonzero(truncated):
+        truncated[row] = bool(rows[row].overflowing)
+    return Tokens(flat, offsets, truncated)
+
+
 class TextTokenizer:
     """A model's tokenizer with its limit on length, special tokens included."""
 
@@ -103,17 +117,8 @@ class TextTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Tokenise a batch of texts, special tokens added, cut at `max_seq_length`."""
-        whole = [self.prefix + text for text in texts] if self.prefix else list(texts)
-        rows = self._backend.encode_batch_fast(whole, add_special_tokens=True)
-        ids = [row.ids for row in rows]
-        lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
-        offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
-        flat = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(offsets[-1]))
-        truncated = lengths == (self.max_seq_length or -1)
-        # Only rows at the limit can have been cut; the overflow tells those that just fit.
-        for row in np.flatnonzero(truncated):
-            truncated[row] = bool(rows[row].overflowing)
-        return Tokens(flat, offsets, truncated)
+        whole = [self.prefix + text for text in texts] if self.prefix else texts
+        return encode(self._backend, whole, limit=self.max_seq_length, special=True)
 
     def prompt_length(self, prompt: str) -> int:
         """Tokens that `prompt` puts before a text: its own, and those that open every text."""

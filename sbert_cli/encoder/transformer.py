@@ -93,7 +93,8 @@ class Transformer(Part):
         ]
         parts = [(output[0], *(output.get("hidden_states") or ())) for output in outputs]
         return [
-            torch.cat([states.flatten(0, 1) for states in same]) for same in zip(*parts, strict=True)
+            torch.cat([states.flatten(0, 1) for states in same])
+            for same in zip(*parts, strict=True)
         ]
 
     def _can_pack(self) -> bool:
