@@ -88,5 +88,5 @@ def dense(flat: Tensor, runs: Sequence[Run]) -> list[Tensor]:
 
 
 def map_runs(flat: Tensor, runs: Sequence[Run], function: Callable[[Tensor], Tensor]) -> Tensor:
-    """`function` ([rows, length, dim] → [rows, ...]) applied to each run, joined along the rows."""
+    """`function` ([rows, length, dim] → [rows, ...]) applied to each run, and joined."""
     return torch.cat([function(view) for view in dense(flat, runs)])

@@ -14,15 +14,20 @@ from typing import Any
 
 from torch import nn
 
+from sbert_cli.encoder.bow import BoW
 from sbert_cli.encoder.chain import fault, width_of
+from sbert_cli.encoder.cnn import CNN
 from sbert_cli.encoder.dense import Dense
 from sbert_cli.encoder.json_file import read_json, write_json
+from sbert_cli.encoder.lstm import LSTM
 from sbert_cli.encoder.normalize import Normalize
 from sbert_cli.encoder.part import Part
 from sbert_cli.encoder.pooling import Pooling
 from sbert_cli.encoder.pretrained import WRAPPERS, read_transformer
 from sbert_cli.encoder.sentence_encoder import Card, SentenceEncoder
 from sbert_cli.encoder.transformer import Transformer
+from sbert_cli.encoder.word_embeddings import WordEmbeddings
+from sbert_cli.encoder.word_weights import WordWeights
 from sbert_cli.errors import BusyError, ModelError, UnsafeError, listed
 
 CARD_FILE = "config_sentence_transformers.json"
@@ -33,9 +38,14 @@ WRITTEN_FOR = "2.6.0"
 # Every module but the transformer by the class name in modules.json: one line makes it readable
 # and writable.
 PARTS: dict[str, type[Part]] = {
+    "BoW": BoW,
+    "CNN": CNN,
     "Dense": Dense,
+    "LSTM": LSTM,
     "Normalize": Normalize,
     "Pooling": Pooling,
+    "WordEmbeddings": WordEmbeddings,
+    "WordWeights": WordWeights,
 }
 
 

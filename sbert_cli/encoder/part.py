@@ -13,7 +13,7 @@ from torch import nn
 from sbert_cli.encoder.features import Features
 from sbert_cli.encoder.json_file import read_object, write_json
 from sbert_cli.encoder.weights import read_weights, write_weights
-from sbert_cli.errors import ModelError
+from sbert_cli.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -65,6 +65,8 @@ class Part(nn.Module):
             module = cls.from_config(read_object(path))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"bad value for {error}", where=str(path)) from None
+        except UsageError as error:  # what would be a wrong key on a command line
+            raise ModelError(error.what, where=str(path), fix=error.fix) from None
         if module.state_dict():
             load_tensors(module, folder, allow_bin=allow_bin)
         return module

@@ -9,42 +9,48 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sbert_cli.encoder.features import Features, map_runs
+from sbert_cli.encoder.features import Features, dense
 from sbert_cli.encoder.part import Part
 from sbert_cli.errors import unknown
 
-# Each takes token vectors [rows, length, dim] and the first position to count, from 0, and gives
-# [rows, dim]. `first` is always less than `length`.
+# A row whose weights add up to nothing is divided by this.
+LEAST = 1e-9
+
+# Each takes token vectors [rows, length, dim], the first position to count, from 0, and the sum of
+# the token weights [rows, 1] or None; it gives [rows, dim]. `first` is always less than `length`.
+# Weighted tokens come multiplied; the sum is that of the whole row, its prompt included.
 
 
-def _cls(x: Tensor, first: int) -> Tensor:
+def _cls(x: Tensor, first: int, total: Tensor | None) -> Tensor:
     return x[:, first]
 
 
-def _max(x: Tensor, first: int) -> Tensor:
+def _max(x: Tensor, first: int, total: Tensor | None) -> Tensor:
     return x[:, first:].amax(1)
 
 
-def _mean(x: Tensor, first: int) -> Tensor:
-    return x[:, first:].mean(1)
+def _mean(x: Tensor, first: int, total: Tensor | None) -> Tensor:
+    return x[:, first:].mean(1) if total is None else x[:, first:].sum(1) / total
 
 
-def _mean_sqrt_len(x: Tensor, first: int) -> Tensor:
-    return x[:, first:].sum(1) / math.sqrt(x.shape[1] - first)
+def _mean_sqrt_len(x: Tensor, first: int, total: Tensor | None) -> Tensor:
+    root = math.sqrt(x.shape[1] - first) if total is None else total.sqrt()
+    return x[:, first:].sum(1) / root
 
 
-def _weightedmean(x: Tensor, first: int) -> Tensor:
+def _weightedmean(x: Tensor, first: int, total: Tensor | None) -> Tensor:
     """Weights are the positions 1, 2, 3, … of the whole text (arXiv:2202.08904, eq. 3)."""
     weights = torch.arange(first + 1, x.shape[1] + 1, device=x.device, dtype=x.dtype)
-    return torch.einsum("rld,l->rd", x[:, first:], weights / weights.sum())
+    summed = torch.einsum("rld,l->rd", x[:, first:], weights)
+    return summed / (weights.sum() if total is None else total)
 
 
-def _lasttoken(x: Tensor, first: int) -> Tensor:
+def _lasttoken(x: Tensor, first: int, total: Tensor | None) -> Tensor:
     return x[:, -1]
 
 
 # The order is that of the concatenation in saved models.
-POOLINGS: dict[str, Callable[[Tensor, int], Tensor]] = {
+POOLINGS: dict[str, Callable[[Tensor, int, Tensor | None], Tensor]] = {
     "cls": _cls,
     "max": _max,
     "mean": _mean,
@@ -103,17 +109,25 @@ class Pooling(Part):
     def forward(self, features: Features) -> Features:
         """Set `features.sentence`."""
         skip = 0 if self.include_prompt else features.prompt_length
-
-        def pool(tokens: Tensor) -> Tensor:
-            x = tokens.float()
-            if skip < x.shape[1]:
-                return torch.cat([POOLINGS[mode](x, skip) for mode in self.modes], dim=1)
-            # The prompt filled the whole row: nothing is left to pool but for its first token.
-            empty = torch.zeros_like(x[:, 0])
-            return torch.cat([x[:, 0] if mode == "cls" else empty for mode in self.modes], dim=1)
-
-        features.sentence = map_runs(features.token_vectors(), features.runs, pool)
+        views = dense(features.token_vectors(), features.runs)
+        weights: Sequence[Tensor | None] = [None] * len(views)
+        if features.weights is not None:
+            weights = dense(features.weights, features.runs)
+        pooled = [self._pool(x, skip, w) for x, w in zip(views, weights, strict=True)]
+        features.sentence = torch.cat(pooled)
         return features
+
+    def _pool(self, tokens: Tensor, skip: int, weights: Tensor | None) -> Tensor:
+        """One run: tokens [rows, length, dim] and weights [rows, length] → [rows, modes × dim]."""
+        x = tokens.float()
+        length = x.shape[1]
+        if skip < length:
+            total = None if weights is None else weights.float().sum(1, keepdim=True).clamp(LEAST)
+            return torch.cat([POOLINGS[mode](x, skip, total) for mode in self.modes], dim=1)
+        # No token, or a prompt that fills the row: nothing is left to pool but its first token.
+        empty = x.new_zeros(x.shape[0], x.shape[2])
+        first = x[:, 0] if length else empty
+        return torch.cat([first if mode == "cls" else empty for mode in self.modes], dim=1)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Pooling:

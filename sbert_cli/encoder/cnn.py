@@ -1,0 +1,86 @@
+"""Convolutions of several widths side by side over the token vectors of each text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from sbert_cli.encoder.features import Features, map_runs
+from sbert_cli.encoder.part import Part
+from sbert_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class CNN(Part):
+    """Token vectors → [tokens, out_channels × kernels], no activation; zeros beyond a text's ends.
+
+    An even kernel or a stride would make rows shorter than their texts: they are refused.
+    """
+
+    takes = "tokens"
+    gives = "tokens"
+    config_file = "cnn_config.json"
+
+    def __init__(self, in_features: int, out_channels: int, kernel_sizes: list[int]) -> None:
+        super().__init__()
+        if not kernel_sizes or any(size < 1 or size % 2 == 0 for size in kernel_sizes):
+            raise UsageError(
+                f"kernel_sizes of a cnn must be odd, not {kernel_sizes}",
+                where="kernel_sizes",
+                fix="such as [1,3,5]",
+            )
+        self.kernel_sizes = list(kernel_sizes)
+        self.convs = nn.ModuleList(
+            nn.Conv1d(in_features, out_channels, size, padding=size // 2) for size in kernel_sizes
+        )
+        self._widths = in_features, out_channels * len(kernel_sizes)
+
+    @property
+    def dim(self) -> int:
+        """Width of the new vectors."""
+        return self._widths[1]
+
+    @property
+    def in_dim(self) -> int:
+        """Width of the vectors it takes."""
+        return self._widths[0]
+
+    def describe(self) -> str:
+        """The module in words."""
+        return f"cnn of kernels {', '.join(map(str, self.kernel_sizes))}"
+
+    def forward(self, features: Features) -> Features:
+        """Replace `features.tokens`."""
+        features.tokens = map_runs(features.token_vectors(), features.runs, self._convolve)
+        return features
+
+    def _convolve(self, tokens: Tensor) -> Tensor:
+        """Vectors [rows, length, dim] → [rows × length, new dim]."""
+        if not tokens.shape[1]:
+            return tokens.new_zeros(0, self.dim)
+        channels = tokens.float().transpose(1, 2)
+        return (
+            torch.cat([conv(channels) for conv in self.convs], dim=1).transpose(1, 2).flatten(0, 1)
+        )
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Read the `cnn_config.json` of any generation."""
+        newer = "in_embedding_dimension"
+        width = config[newer if newer in config else "in_word_embedding_dimension"]
+        if set(config.get("stride_sizes") or [1]) != {1}:
+            raise UsageError(f"strides {config['stride_sizes']} of a cnn: only 1 is there")
+        kernels = [int(size) for size in config.get("kernel_sizes", [1, 3, 5])]
+        return cls(int(width), int(config.get("out_channels", 256)), kernels)
+
+    def to_config(self) -> dict[str, Any]:
+        """The `cnn_config.json` that every release of sentence-transformers reads."""
+        return {
+            "in_word_embedding_dimension": self.in_dim,
+            "out_channels": self.dim // len(self.kernel_sizes),
+            "kernel_sizes": self.kernel_sizes,
+        }
