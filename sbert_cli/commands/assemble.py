@@ -14,11 +14,15 @@ from sbert_cli.console import note
 from sbert_cli.encoder import (
     POOLINGS,
     Dense,
+    Dropout,
+    LayerNorm,
     Normalize,
     Part,
     Pooling,
     SentenceEncoder,
     Transformer,
+    WeightedLayerPooling,
+    WKPooling,
     load_folder,
 )
 from sbert_cli.encoder.chain import fault, width_of
@@ -68,6 +72,21 @@ def t5(
     return encoder
 
 
+def weighted_layers(
+    *, layer_start: int, in_features: int, encoder: SentenceEncoder
+) -> WeightedLayerPooling:
+    """The average of the layers of the encoder's transformer."""
+    first = encoder.chain[0]
+    if not isinstance(first, Transformer):
+        raise UsageError(
+            "weighted layers need a transformer before them",
+            where="config key model.modules",
+            fix="model=bert_weighted_layers",
+        )
+    depth = int(first.model.config.num_hidden_layers)
+    return WeightedLayerPooling(in_features, depth, layer_start)
+
+
 MODELS: dict[str, Callable[..., SentenceEncoder]] = {
     "pretrained": pretrained,
     "t5": t5,
@@ -77,7 +96,10 @@ MODELS: dict[str, Callable[..., SentenceEncoder]] = {
 # in_features, the width of the vectors before it; encoder, the chain so far; offline.
 MODULES: dict[str, Callable[..., Part]] = {
     "dense": Dense,
+    "dropout": Dropout,
+    "layer_norm": LayerNorm,
     "normalize": Normalize,
+    "weighted_layers": weighted_layers,
 }
 
 
@@ -110,7 +132,11 @@ def build_encoder(
     )
     own = encoder.pooling
     _insert(encoder, inner, "model", config, place=list(encoder.chain).index(own) if own else None)
-    _pool(encoder, bind(pooling_choice, config["pooling"], where="pooling"), config, bare)
+    pooling = config["pooling"]
+    if pooling.get("mode") == "wkpooling":
+        _place(encoder, bind(wk_pooling, {"encoder": encoder, **pooling}, where="pooling"))
+    else:
+        _pool(encoder, bind(pooling_choice, pooling, where="pooling"), config, bare)
     _insert(encoder, config["head"].get("modules") or {}, "head", config)
     if wrong := fault(list(encoder.chain), whole=True):
         raise UsageError(wrong, where="config keys model, pooling, head", fix="see --cfg job")
@@ -149,6 +175,13 @@ def _with_defaults(node: Node) -> Node:
     return {**plain(OmegaConf.load(path)), **node}
 
 
+def wk_pooling(
+    *, mode: str, layer_start: int, context_window_size: int, encoder: SentenceEncoder
+) -> WKPooling:
+    """The node `pooling` of SBERT-WK."""
+    return WKPooling(width_of([encoder.chain[0]]), layer_start, context_window_size)
+
+
 def pooling_choice(*, mode: str | list[str], include_prompt: bool) -> tuple[list[str], bool]:
     """The node `pooling`: one mode or several, in the order in which they are concatenated."""
     modes = [mode] if isinstance(mode, str) else mode
@@ -173,17 +206,23 @@ def _pool(
             fix=f"one of: {listed(POOLINGS)}",
         )
     chain = list(encoder.chain)
+    before = chain[: chain.index(own)] if own else chain
+    _place(encoder, Pooling(width_of(before), modes, include_prompt))
+
+
+def _place(encoder: SentenceEncoder, pooling: Part) -> None:
+    """Put a pooling where the encoder's own is, else at the end of the chain."""
+    chain, own = list(encoder.chain), encoder.pooling
     place = chain.index(own) if own else len(chain)
-    pooling = Pooling(width_of(chain[:place]), modes, include_prompt)
     if wrong := fault([*chain[:place], pooling], whole=False):
         raise UsageError(wrong, where="config key pooling", fix="pooling=none")
     if own is None:
         encoder.chain.append(pooling)
         return
-    if pooling.dim != own.dim and any(hasattr(module, "dim") for module in chain[place + 1 :]):
+    dim = width_of([pooling])
+    if dim != own.dim and any(hasattr(module, "dim") for module in chain[place + 1 :]):
         raise UsageError(
-            f"pooling {'+'.join(modes)} gives {pooling.dim} dimensions, "
-            f"the model's next module takes {own.dim}",
+            f"{pooling.describe()} gives {dim} dimensions, the model's next module takes {own.dim}",
             where="config key pooling",
             fix="pooling=auto keeps the model's own",
         )

@@ -18,14 +18,19 @@ from sbert_cli.encoder.bow import BoW
 from sbert_cli.encoder.chain import fault, width_of
 from sbert_cli.encoder.cnn import CNN
 from sbert_cli.encoder.dense import Dense
+from sbert_cli.encoder.dropout import Dropout
 from sbert_cli.encoder.json_file import read_json, write_json
+from sbert_cli.encoder.layer_norm import LayerNorm
 from sbert_cli.encoder.lstm import LSTM
 from sbert_cli.encoder.normalize import Normalize
 from sbert_cli.encoder.part import Part
 from sbert_cli.encoder.pooling import Pooling
 from sbert_cli.encoder.pretrained import WRAPPERS, read_transformer
 from sbert_cli.encoder.sentence_encoder import Card, SentenceEncoder
+from sbert_cli.encoder.static_embedding import StaticEmbedding
 from sbert_cli.encoder.transformer import Transformer
+from sbert_cli.encoder.weighted_layers import WeightedLayerPooling
+from sbert_cli.encoder.wk_pooling import WKPooling
 from sbert_cli.encoder.word_embeddings import WordEmbeddings
 from sbert_cli.encoder.word_weights import WordWeights
 from sbert_cli.errors import BusyError, ModelError, UnsafeError, listed
@@ -41,9 +46,14 @@ PARTS: dict[str, type[Part]] = {
     "BoW": BoW,
     "CNN": CNN,
     "Dense": Dense,
+    "Dropout": Dropout,
     "LSTM": LSTM,
+    "LayerNorm": LayerNorm,
     "Normalize": Normalize,
     "Pooling": Pooling,
+    "StaticEmbedding": StaticEmbedding,
+    "WKPooling": WKPooling,
+    "WeightedLayerPooling": WeightedLayerPooling,
     "WordEmbeddings": WordEmbeddings,
     "WordWeights": WordWeights,
 }

@@ -31,6 +31,7 @@ class Part(nn.Module):
     gives: ClassVar[Level] = "sentence"
     config_file: ClassVar[str] = "config.json"
     needs_layers: ClassVar[bool] = False  # the vectors of every layer of the transformer
+    gives_layers: ClassVar[bool] = False
 
     @property
     def in_dim(self) -> int | None:

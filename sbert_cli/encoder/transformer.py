@@ -28,6 +28,7 @@ class Transformer(Part):
 
     takes = "texts"
     gives = "tokens"
+    gives_layers = True
 
     def __init__(self, model: Any, tokenizer: TextTokenizer, *, cls: int = 0) -> None:
         super().__init__()
