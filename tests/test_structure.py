@@ -91,7 +91,7 @@ def test_registry_keys_are_the_yaml_stems(group: str) -> None:
 def test_poolings_are_the_yaml_stems() -> None:
     from sbert_cli.encoder import POOLINGS
 
-    assert {*POOLINGS, "auto", "none"} == choices("pooling")
+    assert {*POOLINGS, "auto", "none", "wkpooling"} == choices("pooling")
 
 
 # What only the program knows; everything else a signature asks for must stand in the YAML.
@@ -105,6 +105,7 @@ RUNTIME = {"dim", "num_labels", "total_steps", "parameters", "texts", "offline",
 def test_every_yaml_binds_to_its_signature(group: str) -> None:
     for stem, node in nodes(group):
         node.pop("defaults", None)
+        node.pop("modules", None)
         target = registries()[group][str(node.pop("name"))]
         parameters = inspect.signature(target).parameters
         assert set(node) <= set(parameters), stem
