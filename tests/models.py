@@ -42,7 +42,7 @@ def tiny_encoder(
 
 def with_head(encoder: SentenceEncoder, activation: str) -> SentenceEncoder:
     """The encoder followed by a dense layer and normalisation."""
-    encoder.chain.append(Dense(encoder.dim, 16, activation=activation))
+    encoder.chain.append(Dense(encoder.dim, 16, bias=True, activation=activation))
     encoder.chain.append(Normalize())
     return encoder
 

@@ -72,7 +72,7 @@ def nodes(group: str) -> list[tuple[str, dict[str, object]]]:
 
 
 def registries() -> dict[str, dict[str, object]]:
-    from sbert_cli.commands.assemble import MODELS
+    from sbert_cli.commands.assemble import MODELS, MODULES
     from sbert_cli.data import DATASETS
     from sbert_cli.evaluation import EVALUATORS
     from sbert_cli.losses import LOSSES
@@ -80,10 +80,12 @@ def registries() -> dict[str, dict[str, object]]:
     from sbert_cli.training.schedule import SCHEDULERS
 
     return {"dataset": DATASETS, "evaluator": EVALUATORS, "loss": LOSSES, "model": MODELS,
-            "optimizer": OPTIMIZERS, "scheduler": SCHEDULERS}  # fmt: skip
+            "module": MODULES, "optimizer": OPTIMIZERS, "scheduler": SCHEDULERS}  # fmt: skip
 
 
-@pytest.mark.parametrize("group", ["dataset", "evaluator", "loss", "optimizer", "scheduler"])
+@pytest.mark.parametrize(
+    "group", ["dataset", "evaluator", "loss", "module", "optimizer", "scheduler"]
+)
 def test_registry_keys_are_the_yaml_stems(group: str) -> None:
     assert set(registries()[group]) == choices(group)
 
@@ -96,20 +98,29 @@ def test_poolings_are_the_yaml_stems() -> None:
 
 # What only the program knows; everything else a signature asks for must stand in the YAML.
 RUNTIME = {"dim", "num_labels", "total_steps", "parameters", "texts", "offline", "split", "seed",
-           "in_features", "owner"}  # fmt: skip
+           "in_features", "encoder", "owner"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "group", ["dataset", "evaluator", "loss", "model", "optimizer", "scheduler"]
+    "group", ["dataset", "evaluator", "loss", "model", "module", "optimizer", "scheduler"]
 )
 def test_every_yaml_binds_to_its_signature(group: str) -> None:
     for stem, node in nodes(group):
-        node.pop("defaults", None)
-        node.pop("modules", None)
-        target = registries()[group][str(node.pop("name"))]
-        parameters = inspect.signature(target).parameters
-        assert set(node) <= set(parameters), stem
-        assert set(parameters) - set(node) <= RUNTIME, stem
+        check_binding(registries()[group], node, stem)
+
+
+@pytest.mark.parametrize("group", ["model", "head"])
+def test_modules_in_yaml_bind_to_their_signatures(group: str) -> None:
+    for stem, node in nodes(group):
+        for name, module in node.get("modules", {}).items():
+            check_binding(registries()["module"], module, f"{stem}.{name}")
+
+
+def check_binding(registry: dict[str, object], node: dict[str, object], stem: str) -> None:
+    keys = set(node) - {"defaults", "modules", "name"}
+    parameters = inspect.signature(registry[str(node["name"])]).parameters
+    assert keys <= set(parameters), stem
+    assert set(parameters) - keys <= RUNTIME, stem
 
 
 def test_defaults_live_in_yaml_only() -> None:

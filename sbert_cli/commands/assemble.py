@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sbert_cli import choices, hub
+from sbert_cli import choices
+from sbert_cli.commands.transformer_models import pretrained, t5, weighted_layers, wk_pooling
+from sbert_cli.commands.word_models import bow, word_embeddings, word_weights
 from sbert_cli.config import bind, pick, plain
 from sbert_cli.console import note
 from sbert_cli.encoder import (
+    CNN,
+    LSTM,
     POOLINGS,
     Dense,
     Dropout,
@@ -20,10 +24,6 @@ from sbert_cli.encoder import (
     Part,
     Pooling,
     SentenceEncoder,
-    Transformer,
-    WeightedLayerPooling,
-    WKPooling,
-    load_folder,
 )
 from sbert_cli.encoder.chain import fault, width_of
 from sbert_cli.encoder.pooling import in_order
@@ -36,70 +36,24 @@ from sbert_cli.errors import UsageError, listed
 Node = Mapping[str, Any]
 
 
-def pretrained(
-    *, path: str, max_seq_length: int | None, allow_bin: bool, legacy_length: bool, offline: bool
-) -> SentenceEncoder:
-    """The encoder of a folder, a catalogue name or a hub id."""
-    folder = hub.find_model(path, offline=offline)
-    return load_folder(
-        folder,
-        max_seq_length=max_seq_length,
-        allow_bin=allow_bin,
-        legacy_length=legacy_length,
-    )
-
-
-def t5(
-    *,
-    path: str,
-    max_seq_length: int | None,
-    allow_bin: bool,
-    legacy_length: bool,
-    task_identifier: str,
-    offline: bool,
-) -> SentenceEncoder:
-    """The encoder of a T5 with `task_identifier` put before every text."""
-    encoder = pretrained(
-        path=path,
-        max_seq_length=max_seq_length,
-        allow_bin=allow_bin,
-        legacy_length=legacy_length,
-        offline=offline,
-    )
-    first = encoder.chain[0]
-    if isinstance(first, Transformer):
-        first.tokenizer.prefix = task_identifier
-    return encoder
-
-
-def weighted_layers(
-    *, layer_start: int, in_features: int, encoder: SentenceEncoder
-) -> WeightedLayerPooling:
-    """The average of the layers of the encoder's transformer."""
-    first = encoder.chain[0]
-    if not isinstance(first, Transformer):
-        raise UsageError(
-            "weighted layers need a transformer before them",
-            where="config key model.modules",
-            fix="model=bert_weighted_layers",
-        )
-    depth = int(first.model.config.num_hidden_layers)
-    return WeightedLayerPooling(in_features, depth, layer_start)
-
-
 MODELS: dict[str, Callable[..., SentenceEncoder]] = {
+    "bow": bow,
     "pretrained": pretrained,
     "t5": t5,
     "tiny": build_tiny,
+    "word_embeddings": word_embeddings,
 }
 # What `model.modules` and `head.modules` may hold, by `name`. Beside its keys a builder may ask for
 # in_features, the width of the vectors before it; encoder, the chain so far; offline.
 MODULES: dict[str, Callable[..., Part]] = {
+    "cnn": CNN,
     "dense": Dense,
     "dropout": Dropout,
     "layer_norm": LayerNorm,
+    "lstm": LSTM,
     "normalize": Normalize,
     "weighted_layers": weighted_layers,
+    "word_weights": word_weights,
 }
 
 
@@ -131,55 +85,71 @@ def build_encoder(
         MODELS, node, "model", texts=texts, seed=config.get("seed", 0), offline=config["offline"]
     )
     own = encoder.pooling
-    _insert(encoder, inner, "model", config, place=list(encoder.chain).index(own) if own else None)
+    place = list(encoder.chain).index(own) if own else None
+    added = _insert(encoder, inner, "model", config, place=place)
     pooling = config["pooling"]
     if pooling.get("mode") == "wkpooling":
         _place(encoder, bind(wk_pooling, {"encoder": encoder, **pooling}, where="pooling"))
     else:
         _pool(encoder, bind(pooling_choice, pooling, where="pooling"), config, bare)
-    _insert(encoder, config["head"].get("modules") or {}, "head", config)
+    added += _insert(encoder, config["head"].get("modules") or {}, "head", config)
     if wrong := fault(list(encoder.chain), whole=True):
-        raise UsageError(wrong, where="config keys model, pooling, head", fix="see --cfg job")
+        raise UsageError(wrong, where="config keys model, pooling, head", fix="sbert ls pooling")
+    _check_training(encoder, added, trains=texts is not None)
     note(f"model {model.get('path', model['name'])}: {describe(encoder)}")
     return encoder
 
 
+def _check_training(encoder: SentenceEncoder, added: Sequence[Part], *, trains: bool) -> None:
+    """Raises UsageError where training has nothing to train; says what encodes untrained."""
+    if trains and not any(parameter.requires_grad for parameter in encoder.parameters()):
+        raise UsageError(
+            f"nothing can be trained: {describe(encoder)}",
+            where="config keys model, head",
+            fix="head=dan or head=dense, or for word embeddings model.update_embeddings=true",
+        )
+    random = [module.describe() for module in added if any(True for _ in module.parameters())]
+    if random and not trains:
+        note(f"warning: random weights, not trained: {', '.join(random)}")
+
+
 def _insert(
     encoder: SentenceEncoder, nodes: Node, group: str, config: Node, *, place: int | None = None
-) -> None:
+) -> list[Part]:
     """Build `<group>.modules` and put them at `place` of the chain, else at its end."""
-    at = len(encoder.chain) if place is None else place
+    first = at = len(encoder.chain) if place is None else place
     for name, node in nodes.items():
+        where = f"{group}.modules.{name}"
         module = pick(
             MODULES,
-            _with_defaults(node),
-            f"{group}.modules.{name}",
+            _with_defaults(node, where),
+            where,
             in_features=width_of(list(encoder.chain)[:at]),
             encoder=encoder,
             offline=config["offline"],
         )
         if wrong := fault([*encoder.chain[:at], module], whole=False):
-            where = f"config key {group}.modules.{name}"
-            raise UsageError(wrong, where=where, fix=f"~{group}.modules.{name} leaves it out")
+            raise UsageError(wrong, where=f"config key {where}", fix=f"~{where} leaves it out")
         encoder.chain.insert(at, module)
         at += 1
+    return [module for module in encoder.chain[first:at] if isinstance(module, Part)]
 
 
-def _with_defaults(node: Node) -> Node:
-    """A module's node with the keys it lacks filled from the choice of `module` of its name."""
+def _with_defaults(node: object, where: str) -> Node:
+    """A module's node, or bare name, with the keys it lacks from the choice of `module`."""
     from omegaconf import OmegaConf
 
+    node = {"name": node} if isinstance(node, str) else node
+    if not isinstance(node, Mapping):
+        raise UsageError(
+            f"'{where}' must name a module, not '{node}'",
+            where=f"config key {where}",
+            fix=f"{where}.name=..., one of: {listed(MODULES)}",
+        )
     path = choices.folder("configs") / "module" / f"{node.get('name')}.yaml"
     if node.get("name") not in MODULES or not path.exists():
         return node
     return {**plain(OmegaConf.load(path)), **node}
-
-
-def wk_pooling(
-    *, mode: str, layer_start: int, context_window_size: int, encoder: SentenceEncoder
-) -> WKPooling:
-    """The node `pooling` of SBERT-WK."""
-    return WKPooling(width_of([encoder.chain[0]]), layer_start, context_window_size)
 
 
 def pooling_choice(*, mode: str | list[str], include_prompt: bool) -> tuple[list[str], bool]:

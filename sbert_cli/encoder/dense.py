@@ -24,11 +24,7 @@ class Dense(Part):
     """Sentence vectors [rows, in_features] → act(x Wᵀ + b) [rows, out_features]."""
 
     def __init__(
-        self,
-        in_features: int,
-        out_features: int | None,
-        bias: bool = True,
-        activation: str = "tanh",
+        self, in_features: int, out_features: int | None, bias: bool, activation: str
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:

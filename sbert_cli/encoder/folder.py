@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +101,8 @@ def load_folder(
             modules.append(PARTS[kind].read(path, allow_bin=allow_bin))
     _check(modules, folder / "modules.json")
     encoder = SentenceEncoder(modules, _read_card(folder))
+    if isinstance(modules[0], Transformer) and (prefix := encoder.card.take_prefix()):
+        modules[0].tokenizer.prefix = prefix
     if max_seq_length is not None and not isinstance(modules[0], Transformer):
         encoder.tokenizer.max_seq_length = max_seq_length
     return encoder
@@ -198,13 +199,8 @@ def _write_modules(encoder: SentenceEncoder, folder: Path) -> None:
         target.mkdir(exist_ok=True)
         if isinstance(module, Transformer):
             module.saves_layers |= encoder.needs_layers
-            card = _with_prefix(card, module.tokenizer.prefix)
+            card = card.with_prefix(module.tokenizer.prefix)
         module.save(target)
-        if isinstance(module, Transformer):
-            limit = module.tokenizer.max_seq_length
-            lower = module.tokenizer.do_lower_case
-            settings = {"max_seq_length": limit, "do_lower_case": lower}
-            write_json(target / "sentence_bert_config.json", settings)
         kind_path = f"sentence_transformers.models.{kind}"
         entries.append({"idx": index, "name": str(index), "path": path, "type": kind_path})
     write_json(folder / "modules.json", entries)
@@ -228,15 +224,6 @@ def _as_written(module: nn.Module, first: nn.Module) -> Part:
         modes = ["lasttoken" if mode == "cls" else mode for mode in module.modes]
         return Pooling(module.token_dim, modes, module.include_prompt)
     return module
-
-
-def _with_prefix(card: Card, prefix: str) -> Card:
-    """A text put before every text is written as the default prompt: other readers know that."""
-    if not prefix:
-        return card
-    own = card.prompts.get(card.default_prompt_name or "", "")
-    prompts = {**card.prompts, "task_identifier": prefix + own}
-    return replace(card, prompts=prompts, default_prompt_name="task_identifier")
 
 
 def _sync(path: Path) -> None:

@@ -33,6 +33,9 @@ class Part(nn.Module):
     needs_layers: ClassVar[bool] = False  # the vectors of every layer of the transformer
     gives_layers: ClassVar[bool] = False
 
+    def __init__(self) -> None:
+        super().__init__()
+
     @property
     def in_dim(self) -> int | None:
         """Width of the vectors it takes; None: any."""

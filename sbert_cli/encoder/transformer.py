@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sbert_cli.encoder import attention
 from sbert_cli.encoder.features import Features, Run, dense
+from sbert_cli.encoder.json_file import write_json
 from sbert_cli.encoder.part import Part
 from sbert_cli.encoder.tokenizer import TextTokenizer
 
@@ -54,6 +55,11 @@ class Transformer(Part):
     def dim(self) -> int:
         """Width of the token vectors."""
         return int(self.model.config.hidden_size)
+
+    def describe(self) -> str:
+        """The module in words."""
+        prefix = self.tokenizer.prefix
+        return f"transformer with '{prefix}' before every text" if prefix else "transformer"
 
     def forward(self, features: Features) -> Features:
         """Set `features.tokens` and `cls`, and `layers` where `wants_layers` asks for them."""
@@ -130,7 +136,7 @@ class Transformer(Part):
         return same
 
     def save(self, folder: Path) -> None:
-        """Write weights, configuration and tokenizer into `folder`."""
+        """Write weights, configuration, tokenizer and its settings into `folder`."""
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # the run shows its own progress
@@ -144,3 +150,8 @@ class Transformer(Part):
             if self._pooler[0] is not None:
                 self.model.pooler = None
         self.tokenizer.save(folder)
+        settings = {
+            "max_seq_length": self.tokenizer.max_seq_length,
+            "do_lower_case": self.tokenizer.do_lower_case,
+        }
+        write_json(folder / "sentence_bert_config.json", settings)

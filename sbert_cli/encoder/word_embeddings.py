@@ -38,7 +38,9 @@ class WordEmbeddings(Part):
     def __init__(self, tokenizer: WordTokenizer, vectors: Tensor, *, update: bool) -> None:
         super().__init__()
         self.tokenizer = tokenizer
-        self.emb_layer = nn.Embedding.from_pretrained(vectors.float(), freeze=not update)
+        words, dim = vectors.shape
+        self.emb_layer = nn.Embedding(words, dim, _weight=vectors.float())
+        self.emb_layer.weight.requires_grad_(update)
 
     @property
     def dim(self) -> int:

@@ -38,6 +38,12 @@ class WordWeights(Part):
         values = torch.tensor(list(weights_of(vocab, word_weights, unknown_word_weight)))
         self.register_buffer("weights", values, persistent=False)
 
+    @property
+    def unknown_words(self) -> int:
+        """How many words of the vocabulary have no weight of their own."""
+        known = self.word_weights
+        return sum(word not in known and word.lower() not in known for word in self.vocab)
+
     def describe(self) -> str:
         """The module in words."""
         return "word weights"
