@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from sbert_cli.encoder import CNN, LSTM, BoW, WordEmbeddings, load_folder, save_folder
 from sbert_cli.engine.embedder import load
 from sbert_cli.engine.packing import pack
-from sbert_cli.errors import ModelError, UsageError
+from sbert_cli.errors import ModelError, UnsafeError, UsageError
 from tests.test_folder import theirs
 from tests.test_packing import embedder
 from tests.words import DIM, SENTENCES, WORDS, chain, embeddings, stacks, table, weights
@@ -107,6 +108,22 @@ def test_gradients_reach_the_word_vectors_of_every_length() -> None:
     used = np.unique(tokens.ids)
     moved = encoder.chain[0].emb_layer.weight.grad.abs().sum(1) > 0
     assert moved.nonzero().flatten().tolist() == used.tolist()
+
+
+@pytest.mark.parametrize("name", ["bilstm", "cnn", "tfidf", "bow-binary"])
+def test_oldest_layout_opens(name: str, tmp_path: Path) -> None:
+    encoder = chain(name)
+    save_folder(encoder, tmp_path / "m")
+    (tmp_path / "m" / "config_sentence_transformers.json").unlink()
+    (tmp_path / "m" / "config.json").write_text('{"__version__": "0.3.3"}')
+    for path in list((tmp_path / "m").rglob("model.safetensors")):
+        torch.save(load_file(path), path.with_name("pytorch_model.bin"))
+        path.unlink()
+    again = load_folder(tmp_path / "m", allow_bin=True)
+    expected = embedder(encoder).encode(SENTENCES)
+    np.testing.assert_array_equal(embedder(again).encode(SENTENCES), expected)
+    with pytest.raises(UnsafeError):
+        load_folder(tmp_path / "m")
 
 
 @pytest.mark.parametrize("kernels", [[2], [1, 4], [], [0]])

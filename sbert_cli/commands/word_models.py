@@ -39,7 +39,12 @@ def word_embeddings(  # noqa: PLR0913 - one parameter a config key
 ) -> SentenceEncoder:
     """The vectors of a text file as a bare encoder; lines that were left out are told."""
     file = _find_file(path, "model.path", offline=offline)
-    found = read_word_vectors(file, separator=separator, max_vocab_size=max_vocab_size)
+    if not separator:
+        raise UsageError("separator must not be empty", where="config key model.separator")
+    _check_count(max_vocab_size, "model.max_vocab_size")
+    _check_count(max_seq_length, "model.max_seq_length")
+    mark = separator.replace("\\t", "\t")  # as it is typed on a command line
+    found = read_word_vectors(file, separator=mark, max_vocab_size=max_vocab_size)
     if report := found.report():
         note(f"warning: {file.name}: {report}")
     words, vectors = with_padding(found.words, torch.from_numpy(found.vectors))
@@ -70,6 +75,7 @@ def bow(  # noqa: PLR0913 - one parameter a config key
     offline: bool,
 ) -> SentenceEncoder:
     """A bag of the most frequent words of a file, without stop words."""
+    _check_count(vocab_size, "model.vocab_size")
     table = _read_frequencies(frequencies, documents, "model", offline=offline)
     words = table.most_frequent(vocab_size, without=STOP_WORDS[stop_words])
     idf = table.idf() if weights == "idf" else {}
@@ -94,6 +100,11 @@ def word_weights(
     missing = made.unknown_words
     note(f"word weights: {missing:,} of {len(tokenizer.vocab):,} words are not in {frequencies}")
     return made
+
+
+def _check_count(value: int | None, key: str) -> None:
+    if value is not None and value < 1:
+        raise UsageError(f"'{key}' must be 1 or more, not {value}", where=f"config key {key}")
 
 
 def _read_frequencies(
