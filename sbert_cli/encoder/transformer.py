@@ -67,6 +67,8 @@ class Transformer(Part):
         runs = tuple(run for run in features.runs if run.length)
         if not runs:
             features.tokens = torch.zeros(0, self.dim, device=features.ids.device)
+            count = int(self.model.config.num_hidden_layers) + 1
+            features.layers = (features.tokens,) * count if features.wants_layers else None
             return features
         run_model = self._forward_packed if self.packed else self._forward_runs
         features.tokens, *layers = run_model(features.ids, runs, layers=features.wants_layers)
