@@ -123,7 +123,7 @@ def test_bert_equals_the_paper(window: int) -> None:
 @pytest.mark.slow
 def test_real_model_equals_the_paper() -> None:
     transformer = load_folder(minilm_folder()).chain[0]
-    encoder = SentenceEncoder([transformer, WKPooling(384, 2, 2)])
+    encoder = SentenceEncoder([transformer, WKPooling(384, 2, 2)]).eval()
     ours = embedder(encoder).encode(TEXTS[:4])
     features = [transformer.tokenizer([text]) for text in TEXTS[:4]]
     for tokens, vector in zip(features, ours, strict=True):
