@@ -215,9 +215,13 @@ def _bare_mode(config: Node, bare: str | None) -> str:
 def describe(encoder: SentenceEncoder) -> str:
     """The chain in words: `transformer → mean pooling → normalize, 384 dimensions, ...`."""
     names = [module.describe() for module in encoder.chain if isinstance(module, Part)]
+    return f"{' → '.join(names)}, {encoder.dim} dimensions, {length_limit(encoder)}"
+
+
+def length_limit(encoder: SentenceEncoder) -> str:
+    """How long a text may be, in words."""
     limit = encoder.max_seq_length
-    most = f"at most {limit} tokens a text" if limit else "texts of any length"
-    return f"{' → '.join(names)}, {encoder.dim} dimensions, {most}"
+    return f"at most {limit} tokens a text" if limit else "texts of any length"
 
 
 def build_embedder(config: Node) -> Embedder:

@@ -96,7 +96,7 @@ def _train(
 ) -> tuple[Trainer, list[Result]]:
     import torch
 
-    from sbert_cli.commands.assemble import build_compute, build_encoder
+    from sbert_cli.commands.assemble import build_compute, build_encoder, length_limit
     from sbert_cli.losses import LOSSES
     from sbert_cli.training.examples import tokenize
     from sbert_cli.training.loop import Trainer, total_steps
@@ -117,7 +117,7 @@ def _train(
     seconds = time.perf_counter() - start
     console.note(
         f"{len(examples.tokens):,} distinct texts tokenised in {seconds:.1f} s; "
-        f"{examples.truncated:,} of {len(texts):,} cut at {encoder.max_seq_length} tokens"
+        f"{examples.truncated:,} of {len(texts):,} cut; {length_limit(encoder)}"
     )
     named = [
         (name, parameter)
