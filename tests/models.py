@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from sbert_cli.encoder import Dense, Normalize, Pooling, SentenceEncoder, Transformer
+from sbert_cli.encoder.pretrained import ENCODERS
 from sbert_cli.encoder.tiny import build_tiny, train_vocabulary
 from sbert_cli.encoder.tokenizer import TextTokenizer
 
@@ -61,20 +62,28 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "modernbert": {**SMALL, "global_attn_every_n_layers": 2, "local_attention": 8,
                    "cls_token_id": 2, "sep_token_id": 3},
     "deberta-v2": {**SMALL, "relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
+    "xlnet": {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64},
+    "t5": {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4,
+           "relative_attention_num_buckets": 8, "relative_attention_max_distance": 16},
+    "qwen3": {**SMALL, "num_key_value_heads": 2, "head_dim": 8},
 }  # fmt: skip
 
 
-def family_encoder(model_type: str) -> SentenceEncoder:
+def family_encoder(model_type: str, mode: str = "mean") -> SentenceEncoder:
     """A random encoder of one architecture over the word pieces of TEXTS, mean pooling."""
-    from transformers import AutoConfig, AutoModel, BertTokenizer
+    import transformers
+    from transformers import AutoConfig, BertTokenizer
 
+    loader = getattr(transformers, ENCODERS.get(model_type, "AutoModel"))
     vocab = train_vocabulary(TEXTS, 120)
     values = {"vocab_size": len(vocab), "pad_token_id": 0, **FAMILIES[model_type]}
     torch.manual_seed(3)
-    model = AutoModel.from_config(AutoConfig.for_model(model_type, **values)).eval()
+    config = AutoConfig.for_model(model_type, **values)
+    build = getattr(loader, "from_config", loader)
+    model = build(config).eval()
     tokenizer = TextTokenizer(BertTokenizer(vocab=vocab), max_seq_length=24)
     transformer = Transformer(model, tokenizer)
-    return SentenceEncoder([transformer, Pooling(transformer.dim, ("mean",))])
+    return SentenceEncoder([transformer, Pooling(transformer.dim, (mode,))])
 
 
 def minilm_folder() -> Path:

@@ -17,7 +17,7 @@ from sbert_cli.engine.settings import EngineSettings
 from tests.models import FAMILIES, TEXTS, family_encoder, tiny_encoder
 
 PACKED = {"bert", "roberta", "xlm-roberta", "camembert", "electra", "albert", "distilbert",
-          "modernbert"}  # fmt: skip
+          "modernbert", "qwen3"}  # fmt: skip
 
 
 def embedder(encoder: SentenceEncoder, token_budget: int = 2048) -> Embedder:
@@ -49,6 +49,45 @@ def test_family_equals_padded_reference(family: str) -> None:
     np.testing.assert_allclose(embedder(encoder).encode(TEXTS), expected, atol=1e-5)
 
 
+def test_causal_model_equals_left_padded_reference() -> None:
+    encoder = family_encoder("qwen3", "lasttoken")
+    transformer = encoder.chain[0]
+    rows = [transformer.tokenizer([text]).ids for text in TEXTS]
+    width = max(map(len, rows))
+    ids = torch.tensor(np.array([np.pad(row, (width - len(row), 0)) for row in rows])).long()
+    mask = torch.tensor(np.array([np.arange(width) >= width - len(row) for row in rows])).long()
+    vectors = embedder(encoder).encode(TEXTS)
+    transformer.model.set_attn_implementation("eager")
+    places = (mask.cumsum(1) - 1).clamp(0)
+    with torch.inference_mode():
+        states = transformer.model(input_ids=ids, attention_mask=mask, position_ids=places)[0]
+    np.testing.assert_allclose(vectors, states[:, -1].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_layers_equal_the_padded_reference(family: str) -> None:
+    encoder = family_encoder(family)
+    first = encoder.chain[0]
+    text = TEXTS[5]
+    tokens = first.tokenizer(["rain", text])
+    features, order = pack(tokens, np.arange(2), device=torch.device("cpu"))
+    features.wants_layers = True
+    with torch.inference_mode():
+        layers = first(features).layers
+        first.model.set_attn_implementation("eager")
+        row = torch.tensor(first.tokenizer([text]).ids).long().unsqueeze(0)
+        expected = first.model(input_ids=row, output_hidden_states=True).hidden_states
+    assert order.tolist() == [0, 1] and layers is not None and len(layers) == len(expected)
+    for ours, theirs in zip(layers, expected, strict=True):
+        np.testing.assert_allclose(ours[-row.shape[1] :], theirs[0], atol=1e-5)
+
+
+def test_layers_are_given_only_where_a_module_needs_them() -> None:
+    encoder = tiny_encoder()
+    features, _ = pack(encoder.tokenizer(["rain"]), np.arange(1), device=torch.device("cpu"))
+    assert encoder.chain[0](features).layers is None
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_never_see_one_another(family: str) -> None:
     encoder = family_encoder(family)
@@ -63,8 +102,8 @@ def test_isolation_test_fails_when_rows_are_not_kept_apart() -> None:
     features, _ = pack(tokens, np.arange(3), device=torch.device("cpu"))
     joined = (Run(0, 1, len(features.ids)),)
     with torch.inference_mode():
-        apart = encoder.chain[0]._forward_packed(features.ids, features.runs)
-        mixed = encoder.chain[0]._forward_packed(features.ids, joined)
+        apart = encoder.chain[0]._forward_packed(features.ids, features.runs)[0]
+        mixed = encoder.chain[0]._forward_packed(features.ids, joined)[0]
     assert (apart - mixed).abs().max() > 1e-3
 
 

@@ -93,7 +93,7 @@ def test_registry_keys_are_the_yaml_stems(group: str) -> None:
 def test_poolings_are_the_yaml_stems() -> None:
     from sbert_cli.encoder import POOLINGS
 
-    assert {*POOLINGS, "auto", "none"} == choices("pooling")
+    assert {*POOLINGS, "auto", "none", "wkpooling"} == choices("pooling")
 
 
 # What only the program knows; everything else a signature asks for must stand in the YAML.

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sbert_cli import choices, hub
+from sbert_cli import choices
+from sbert_cli.commands.transformer_models import pretrained, t5, weighted_layers, wk_pooling
 from sbert_cli.commands.word_models import bow, word_embeddings, word_weights
 from sbert_cli.config import bind, pick, plain
 from sbert_cli.console import note
@@ -17,11 +18,12 @@ from sbert_cli.encoder import (
     LSTM,
     POOLINGS,
     Dense,
+    Dropout,
+    LayerNorm,
     Normalize,
     Part,
     Pooling,
     SentenceEncoder,
-    load_folder,
 )
 from sbert_cli.encoder.chain import fault, width_of
 from sbert_cli.encoder.pooling import in_order
@@ -34,17 +36,10 @@ from sbert_cli.errors import UsageError, listed
 Node = Mapping[str, Any]
 
 
-def pretrained(
-    *, path: str, max_seq_length: int | None, allow_bin: bool, offline: bool
-) -> SentenceEncoder:
-    """The encoder of a folder, a catalogue name or a hub id."""
-    folder = hub.find_model(path, offline=offline)
-    return load_folder(folder, max_seq_length=max_seq_length, allow_bin=allow_bin)
-
-
 MODELS: dict[str, Callable[..., SentenceEncoder]] = {
     "bow": bow,
     "pretrained": pretrained,
+    "t5": t5,
     "tiny": build_tiny,
     "word_embeddings": word_embeddings,
 }
@@ -53,8 +48,11 @@ MODELS: dict[str, Callable[..., SentenceEncoder]] = {
 MODULES: dict[str, Callable[..., Part]] = {
     "cnn": CNN,
     "dense": Dense,
+    "dropout": Dropout,
+    "layer_norm": LayerNorm,
     "lstm": LSTM,
     "normalize": Normalize,
+    "weighted_layers": weighted_layers,
     "word_weights": word_weights,
 }
 
@@ -89,7 +87,11 @@ def build_encoder(
     own = encoder.pooling
     place = list(encoder.chain).index(own) if own else None
     added = _insert(encoder, inner, "model", config, place=place)
-    _pool(encoder, bind(pooling_choice, config["pooling"], where="pooling"), config, bare)
+    pooling = config["pooling"]
+    if pooling.get("mode") == "wkpooling":
+        _place(encoder, bind(wk_pooling, {"encoder": encoder, **pooling}, where="pooling"))
+    else:
+        _pool(encoder, bind(pooling_choice, pooling, where="pooling"), config, bare)
     added += _insert(encoder, config["head"].get("modules") or {}, "head", config)
     if wrong := fault(list(encoder.chain), whole=True):
         raise UsageError(wrong, where="config keys model, pooling, head", fix="sbert ls pooling")
@@ -174,17 +176,23 @@ def _pool(
             fix=f"one of: {listed(POOLINGS)}",
         )
     chain = list(encoder.chain)
+    before = chain[: chain.index(own)] if own else chain
+    _place(encoder, Pooling(width_of(before), modes, include_prompt))
+
+
+def _place(encoder: SentenceEncoder, pooling: Part) -> None:
+    """Put a pooling where the encoder's own is, else at the end of the chain."""
+    chain, own = list(encoder.chain), encoder.pooling
     place = chain.index(own) if own else len(chain)
-    pooling = Pooling(width_of(chain[:place]), modes, include_prompt)
     if wrong := fault([*chain[:place], pooling], whole=False):
         raise UsageError(wrong, where="config key pooling", fix="pooling=none")
     if own is None:
         encoder.chain.append(pooling)
         return
-    if pooling.dim != own.dim and any(hasattr(module, "dim") for module in chain[place + 1 :]):
+    dim = width_of([pooling])
+    if dim != own.dim and any(hasattr(module, "dim") for module in chain[place + 1 :]):
         raise UsageError(
-            f"pooling {'+'.join(modes)} gives {pooling.dim} dimensions, "
-            f"the model's next module takes {own.dim}",
+            f"{pooling.describe()} gives {dim} dimensions, the model's next module takes {own.dim}",
             where="config key pooling",
             fix="pooling=auto keeps the model's own",
         )

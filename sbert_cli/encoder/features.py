@@ -39,6 +39,7 @@ class Features:
     prompt_length: int = 0  # tokens at the start of each row that are the prompt
     tokens: Tensor | None = None  # [tokens, dim]
     weights: Tensor | None = None  # [tokens], how much each token counts in the pooling
+    wants_layers: bool = False  # a later module needs `layers`
     layers: tuple[Tensor, ...] | None = None  # [tokens, dim] each; the embedding layer first
     cls: int = 0  # place of the token that stands for the text: -1 in XLNet
     sentence: Tensor | None = None  # [rows, dim]
@@ -52,6 +53,11 @@ class Features:
         """The token vectors, [tokens, dim]; a module before must have set them."""
         assert self.tokens is not None, "no module has set the token vectors"
         return self.tokens
+
+    def all_layers(self) -> tuple[Tensor, ...]:
+        """The vectors of every layer, [tokens, dim] each; a transformer before must set them."""
+        assert self.layers is not None, "no module has set the vectors of the layers"
+        return self.layers
 
     def sentence_vectors(self) -> Tensor:
         """The sentence vectors, [rows, dim]; a module before must have set them."""

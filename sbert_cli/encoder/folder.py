@@ -17,14 +17,19 @@ from sbert_cli.encoder.bow import BoW
 from sbert_cli.encoder.chain import fault, width_of
 from sbert_cli.encoder.cnn import CNN
 from sbert_cli.encoder.dense import Dense
+from sbert_cli.encoder.dropout import Dropout
 from sbert_cli.encoder.json_file import read_json, write_json
+from sbert_cli.encoder.layer_norm import LayerNorm
 from sbert_cli.encoder.lstm import LSTM
 from sbert_cli.encoder.normalize import Normalize
 from sbert_cli.encoder.part import Part
 from sbert_cli.encoder.pooling import Pooling
-from sbert_cli.encoder.pretrained import read_transformer
+from sbert_cli.encoder.pretrained import WRAPPERS, read_transformer
 from sbert_cli.encoder.sentence_encoder import Card, SentenceEncoder
+from sbert_cli.encoder.static_embedding import StaticEmbedding
 from sbert_cli.encoder.transformer import Transformer
+from sbert_cli.encoder.weighted_layers import WeightedLayerPooling
+from sbert_cli.encoder.wk_pooling import WKPooling
 from sbert_cli.encoder.word_embeddings import WordEmbeddings
 from sbert_cli.encoder.word_weights import WordWeights
 from sbert_cli.errors import BusyError, ModelError, UnsafeError, listed
@@ -40,23 +45,29 @@ PARTS: dict[str, type[Part]] = {
     "BoW": BoW,
     "CNN": CNN,
     "Dense": Dense,
+    "Dropout": Dropout,
     "LSTM": LSTM,
+    "LayerNorm": LayerNorm,
     "Normalize": Normalize,
     "Pooling": Pooling,
+    "StaticEmbedding": StaticEmbedding,
+    "WKPooling": WKPooling,
+    "WeightedLayerPooling": WeightedLayerPooling,
     "WordEmbeddings": WordEmbeddings,
     "WordWeights": WordWeights,
 }
-# Releases before 1.0 had a class for each architecture; all are the one transformer module.
-TRANSFORMERS = {
-    "Transformer", "BERT", "RoBERTa", "DistilBERT", "ALBERT", "CamemBERT", "XLMRoBERTa",
-}  # fmt: skip
 
 
 def load_folder(
-    folder: Path, *, max_seq_length: int | None = None, allow_bin: bool = False
+    folder: Path,
+    *,
+    max_seq_length: int | None = None,
+    allow_bin: bool = False,
+    legacy_length: bool = False,
 ) -> SentenceEncoder:
     """The encoder in `folder`; a folder without modules.json gives a bare transformer.
 
+    `legacy_length` counts the length of texts as releases before 1.0 did: without special tokens.
     Raises ModelError for what cannot be read, UnsafeError for what would need foreign code.
     """
     if not (folder / "modules.json").exists():
@@ -66,20 +77,32 @@ def load_folder(
                 where=str(folder),
                 fix="sbert download NAME fetches one; sbert ls models lists names",
             )
-        module = read_transformer(folder, max_seq_length=max_seq_length, allow_bin=allow_bin)
+        module = read_transformer(
+            folder,
+            max_seq_length=max_seq_length,
+            allow_bin=allow_bin,
+            legacy_length=legacy_length,
+        )
         return SentenceEncoder([module], _read_card(folder))
     modules: list[nn.Module] = []
     for entry in _read_entries(folder):
         kind = str(entry["type"]).rsplit(".", 1)[-1]
         path = _inside(folder, str(entry["path"]))
-        if kind in TRANSFORMERS:
-            modules.append(
-                read_transformer(path, max_seq_length=max_seq_length, allow_bin=allow_bin)
+        if kind in WRAPPERS:
+            transformer = read_transformer(
+                path,
+                max_seq_length=max_seq_length,
+                allow_bin=allow_bin,
+                wrapper=kind,
+                legacy_length=legacy_length,
             )
+            modules.append(transformer)
         else:
             modules.append(PARTS[kind].read(path, allow_bin=allow_bin))
     _check(modules, folder / "modules.json")
     encoder = SentenceEncoder(modules, _read_card(folder))
+    if isinstance(modules[0], Transformer) and (prefix := encoder.card.take_prefix()):
+        modules[0].tokenizer.prefix = prefix
     if max_seq_length is not None and not isinstance(modules[0], Transformer):
         encoder.tokenizer.max_seq_length = max_seq_length
     return encoder
@@ -96,11 +119,11 @@ def _read_entries(folder: Path) -> list[dict[str, Any]]:
         kind = str(entry["type"])
         last = kind.rsplit(".", 1)[-1]
         ours = kind.startswith("sentence_transformers.")
-        if not ours or (last not in TRANSFORMERS and last not in PARTS):
+        if not ours or (last not in WRAPPERS and last not in PARTS):
             raise UnsafeError(
                 f"modules.json names a module that sbert does not have: '{kind}'",
                 where=str(path),
-                fix=f"known modules: {listed([*PARTS, *TRANSFORMERS])}",
+                fix=f"known modules: {listed([*PARTS, *WRAPPERS])}",
             )
     return entries
 
@@ -166,23 +189,21 @@ def save_folder(encoder: SentenceEncoder, folder: Path, *, overwrite: bool = Fal
 
 def _write_modules(encoder: SentenceEncoder, folder: Path) -> None:
     entries = []
-    for index, module in enumerate(encoder.chain):
-        assert isinstance(module, Part)
+    card = encoder.card
+    for index, own in enumerate(encoder.chain):
+        module = _as_written(own, encoder.chain[0])
         kind = type(module).__name__
         # The first transformer lies in the root, where every other tool looks for it.
         path = "" if index == 0 and isinstance(module, Transformer) else f"{index}_{kind}"
         target = folder / path
         target.mkdir(exist_ok=True)
-        module.save(target)
         if isinstance(module, Transformer):
-            limit = module.tokenizer.max_seq_length
-            lower = module.tokenizer.do_lower_case
-            settings = {"max_seq_length": limit, "do_lower_case": lower}
-            write_json(target / "sentence_bert_config.json", settings)
+            module.saves_layers |= encoder.needs_layers
+            card = card.with_prefix(module.tokenizer.prefix)
+        module.save(target)
         kind_path = f"sentence_transformers.models.{kind}"
         entries.append({"idx": index, "name": str(index), "path": path, "type": kind_path})
     write_json(folder / "modules.json", entries)
-    card = encoder.card
     write_json(
         folder / CARD_FILE,
         {
@@ -194,6 +215,15 @@ def _write_modules(encoder: SentenceEncoder, folder: Path) -> None:
             **card.extra,
         },
     )
+
+
+def _as_written(module: nn.Module, first: nn.Module) -> Part:
+    """The module in the words of the format, which knows no CLS token at the end of a text."""
+    assert isinstance(module, Part)
+    if isinstance(module, Pooling) and getattr(first, "cls", 0) == -1:
+        modes = ["lasttoken" if mode == "cls" else mode for mode in module.modes]
+        return Pooling(module.token_dim, modes, module.include_prompt)
+    return module
 
 
 def _sync(path: Path) -> None:

@@ -30,6 +30,8 @@ class Part(nn.Module):
     takes: ClassVar[Level] = "sentence"  # texts: only a first module, with a `tokenizer`
     gives: ClassVar[Level] = "sentence"
     config_file: ClassVar[str] = "config.json"
+    needs_layers: ClassVar[bool] = False  # the vectors of every layer of the transformer
+    gives_layers: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -78,6 +78,19 @@ def in_order(modes: Sequence[str]) -> tuple[str, ...]:
     return tuple(mode for mode in POOLINGS if mode in modes)
 
 
+def _pool(tokens: Tensor, weights: Tensor | None, skip: int, modes: Sequence[str]) -> Tensor:
+    """One run: tokens [rows, length, dim] and weights [rows, length] → [rows, modes × dim]."""
+    x = tokens.float()
+    length = x.shape[1]
+    if skip < length:
+        total = None if weights is None else weights.float().sum(1, keepdim=True).clamp(LEAST)
+        return torch.cat([POOLINGS[mode](x, skip, total) for mode in modes], dim=1)
+    # No token, or a prompt that fills the row: nothing is left to pool but its first token.
+    empty = x.new_zeros(x.shape[0], x.shape[2])
+    first = x[:, 0] if length else empty
+    return torch.cat([first if mode == "cls" else empty for mode in modes], dim=1)
+
+
 class Pooling(Part):
     """Token vectors [tokens, dim] → sentence vectors [rows, modes × dim], pooled in fp32."""
 
@@ -113,21 +126,12 @@ class Pooling(Part):
         weights: Sequence[Tensor | None] = [None] * len(views)
         if features.weights is not None:
             weights = dense(features.weights, features.runs)
-        pooled = [self._pool(x, skip, w) for x, w in zip(views, weights, strict=True)]
+        # XLNet's CLS is its last token.
+        last = {"cls": "lasttoken"} if features.cls == -1 else {}
+        modes = [last.get(mode, mode) for mode in self.modes]
+        pooled = [_pool(x, w, skip, modes) for x, w in zip(views, weights, strict=True)]
         features.sentence = torch.cat(pooled)
         return features
-
-    def _pool(self, tokens: Tensor, skip: int, weights: Tensor | None) -> Tensor:
-        """One run: tokens [rows, length, dim] and weights [rows, length] → [rows, modes × dim]."""
-        x = tokens.float()
-        length = x.shape[1]
-        if skip < length:
-            total = None if weights is None else weights.float().sum(1, keepdim=True).clamp(LEAST)
-            return torch.cat([POOLINGS[mode](x, skip, total) for mode in self.modes], dim=1)
-        # No token, or a prompt that fills the row: nothing is left to pool but its first token.
-        empty = x.new_zeros(x.shape[0], x.shape[2])
-        first = x[:, 0] if length else empty
-        return torch.cat([first if mode == "cls" else empty for mode in self.modes], dim=1)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Pooling:

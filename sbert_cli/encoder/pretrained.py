@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 
@@ -20,44 +20,116 @@ from sbert_cli.errors import ModelError, UnsafeError
 # One name for each generation and architecture of sentence-transformers; tried in this order.
 SETTINGS_FILES = tuple(
     f"sentence_{kind}_config.json"
-    for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
-)
+    for kind in (
+        "bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet", "T5",
+    )
+)  # fmt: skip
 
 
-def read_transformer(folder: Path, *, max_seq_length: int | None, allow_bin: bool) -> Transformer:
+class Wrapper(NamedTuple):
+    """A class of releases before 1.0 around the transformer of one architecture."""
+
+    model_type: str | None  # what a config.json without model_type means
+    extra: int  # tokens that it let through beyond max_seq_length, the special ones among them
+
+
+# All of them are read as the one transformer module.
+WRAPPERS = {
+    "Transformer": Wrapper(None, 3),
+    "BERT": Wrapper("bert", 2),
+    "RoBERTa": Wrapper("roberta", 2),
+    "DistilBERT": Wrapper("distilbert", 2),
+    "ALBERT": Wrapper("albert", 3),
+    "CamemBERT": Wrapper("camembert", 3),
+    "XLMRoBERTa": Wrapper("xlm-roberta", 2),
+    "XLNet": Wrapper("xlnet", 3),
+    "T5": Wrapper("t5", 0),
+}
+# Architectures with a decoder that sentence vectors do not need: the class of the encoder alone.
+ENCODERS = {
+    "t5": "T5EncoderModel",
+    "mt5": "MT5EncoderModel",
+    "umt5": "UMT5EncoderModel",
+    "longt5": "LongT5EncoderModel",
+}
+
+
+def read_transformer(
+    folder: Path,
+    *,
+    max_seq_length: int | None,
+    allow_bin: bool,
+    wrapper: str | None = None,
+    legacy_length: bool = False,
+) -> Transformer:
     """The transformer module whose files lie in `folder`.
 
-    `max_seq_length` wins over what the folder says. Raises ModelError for an unreadable folder,
-    UnsafeError for one that wants to run its own code.
+    `wrapper` is its class in modules.json, None for a folder that has none. `max_seq_length` wins
+    over what the folder says; with `legacy_length` it counts as releases before 1.0 counted.
+    Raises ModelError for an unreadable folder, UnsafeError for one that wants to run its own code.
     """
+    of = WRAPPERS[wrapper or "Transformer"]
+    found = (folder / name for name in SETTINGS_FILES)
+    settings: dict[str, Any] = next((read_json(path) for path in found if path.exists()), {})
+    config = _read_config(folder, of.model_type)
+    model = _read_model(folder, config, allow_bin=allow_bin)
+    lower = settings.get("do_lower_case")
+    # The old wrappers handed it to the tokenizer, which knows about accents too.
+    own = {"do_lower_case": lower} if of.model_type and lower is not None else {}
+    tokenizer = _read_tokenizer(folder, config, own)
+    text = TextTokenizer(
+        tokenizer,
+        max_seq_length=_limit(
+            max_seq_length or settings.get("max_seq_length"),
+            of.extra if legacy_length else None,
+            config,
+            tokenizer.model_max_length,
+            where=str(folder),
+        ),
+        do_lower_case=bool(lower) and not own,
+        prefix=settings.get("task_identifier") or "",
+    )
+    # XLNet puts the token that stands for the text last; later releases pool the first even so.
+    last = config.model_type == "xlnet" and wrapper in (None, "XLNet")
+    return Transformer(model, text, cls=-1 if last else 0)
+
+
+def _read_tokenizer(folder: Path, config: Any, own: dict[str, Any]) -> Any:
     from transformers import AutoTokenizer
 
-    config = _read_config(folder)
-    model = _read_model(folder, config, allow_bin=allow_bin)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True, **own)
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"the tokenizer cannot be read: {reason}", where=str(folder)) from None
     except Exception as error:
         # The Rust side raises plain Exception for a malformed tokenizer.json.
         if type(error) is not Exception:
             raise
-        raise ModelError(f"the tokenizer cannot be read: {error}", where=str(folder)) from None
-    found = (folder / name for name in SETTINGS_FILES)
-    settings: dict[str, Any] = next((read_json(path) for path in found if path.exists()), {})
-    limit = max_seq_length or settings.get("max_seq_length")
-    limit = limit or default_length(config, tokenizer.model_max_length)
+        reason = str(error)
+    fix = ""
+    if not (folder / "tokenizer.json").exists() and any(folder.glob("*.model")):
+        reason = "it is a sentencepiece file, and the package sentencepiece is not installed"
+        fix = "pip install sentencepiece, or use a folder with tokenizer.json"
+    raise ModelError(f"the tokenizer cannot be read: {reason}", where=str(folder), fix=fix)
+
+
+def _limit(
+    asked: int | None, extra: int | None, config: Any, model_max_length: int | None, *, where: str
+) -> int | None:
+    """The longest text in tokens; `extra` are those on top of the number that was asked for."""
+    limit = asked or default_length(config, model_max_length)
     most = position_limit(config)
-    if limit is not None and most is not None and limit > most:
+    if limit is None or most is None:
+        return limit + (extra or 0) if limit else None
+    if extra is not None:
+        return min(limit + extra, most)
+    if limit > most:
         raise ModelError(
             f"max_seq_length {limit} is more than the model's {most} positions",
-            where=str(folder),
+            where=where,
             fix=f"model.max_seq_length={most}",
         )
-    lower = bool(settings.get("do_lower_case"))
-    text = TextTokenizer(tokenizer, max_seq_length=limit, do_lower_case=lower)
-    return Transformer(model, text)
+    return limit
 
 
 def position_limit(config: Any) -> int | None:
@@ -76,7 +148,7 @@ def default_length(config: Any, model_max_length: int | None) -> int | None:
     return int(min(known)) if known else None
 
 
-def _read_config(folder: Path) -> Any:
+def _read_config(folder: Path, model_type: str | None) -> Any:
     from transformers import AutoConfig
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -87,7 +159,8 @@ def _read_config(folder: Path) -> Any:
             where=str(folder / "config.json"),
             fix="use a model of an architecture that transformers itself has",
         )
-    kind = values.pop("model_type", None)
+    # Until 2020 nothing in the file named the architecture: the module's class does.
+    kind = values.pop("model_type", model_type)
     if kind not in CONFIG_MAPPING:
         raise ModelError(f"unknown model_type '{kind}'", where=str(folder / "config.json"))
     # Keys with a leading underscore steer the library, among them which kernels it fetches.
@@ -106,14 +179,16 @@ def _read_model(folder: Path, config: Any, *, allow_bin: bool) -> Any:
 
 
 def _read_safe(folder: Path, config: Any, *, named: Path) -> Any:
-    from transformers import AutoModel
+    import transformers
     from transformers.utils import logging
 
+    # Only names of the table are looked up.
+    loader = getattr(transformers, ENCODERS.get(config.model_type, "AutoModel"))
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # unused heads of pre-training are no news
     logging.disable_progress_bar()
     try:
-        model, found = AutoModel.from_pretrained(
+        model, found = loader.from_pretrained(
             folder,
             config=config,
             local_files_only=True,

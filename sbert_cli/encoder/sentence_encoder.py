@@ -6,7 +6,7 @@ Knows nothing of files, devices or batching: `folder` reads and writes it, the e
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from torch import Tensor, nn
@@ -17,6 +17,9 @@ from sbert_cli.encoder.pooling import Pooling
 from sbert_cli.encoder.tokenizer import Tokenizer
 from sbert_cli.errors import UsageError, listed, nearest
 
+# The option of the old T5 class; a saved folder has a prompt of this name.
+PREFIX_NAME = "task_identifier"
+
 
 @dataclass(slots=True)
 class Card:
@@ -26,6 +29,21 @@ class Card:
     default_prompt_name: str | None = None
     similarity: str = "cosine"  # cosine, dot, euclidean or manhattan
     extra: dict[str, object] = field(default_factory=dict)  # unknown keys, kept for saving
+
+    def with_prefix(self, prefix: str) -> Card:
+        """What is put before every text, as the default prompt: other readers know only that."""
+        if not prefix:
+            return self
+        own = self.prompts.get(self.default_prompt_name or "", "")
+        prompts = {**self.prompts, PREFIX_NAME: prefix + own}
+        return replace(self, prompts=prompts, default_prompt_name=PREFIX_NAME)
+
+    def take_prefix(self) -> str:
+        """The text that `with_prefix` wrote, which is no prompt any more."""
+        if self.default_prompt_name != PREFIX_NAME or PREFIX_NAME not in self.prompts:
+            return ""
+        self.default_prompt_name = None
+        return self.prompts.pop(PREFIX_NAME)
 
 
 class SentenceEncoder(nn.Module):
@@ -38,6 +56,7 @@ class SentenceEncoder(nn.Module):
 
     def forward(self, features: Features) -> Tensor:
         """Sentence vectors [rows, dim] in the order of the packed rows."""
+        features.wants_layers |= self.needs_layers
         for module in self.chain:
             features = module(features)
         return features.sentence_vectors()
@@ -56,6 +75,11 @@ class SentenceEncoder(nn.Module):
     def max_seq_length(self) -> int | None:
         """Longest text in tokens, special tokens included; None: no limit."""
         return self.tokenizer.max_seq_length
+
+    @property
+    def needs_layers(self) -> bool:
+        """Whether a module needs the vectors of every layer of the transformer."""
+        return any(getattr(module, "needs_layers", False) for module in self.chain)
 
     @property
     def is_whole(self) -> bool:

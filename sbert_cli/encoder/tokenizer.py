@@ -60,11 +60,30 @@ class Tokenizer(Protocol):
         """Write the tokenizer's files into `folder`."""
 
 
+def encode(backend: Any, texts: Sequence[str], *, limit: int | None, special: bool) -> Tokens:
+    """The ids that a Rust tokenizer gives, with special tokens if asked; `limit` tells cut rows."""
+    rows = backend.encode_batch_fast(list(texts), add_special_tokens=special)
+    ids = [row.ids for row in rows]
+    lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
+    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+    flat = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(offsets[-1]))
+    truncated = lengths == (limit or -1)
+    # Only rows at the limit can have been cut; the overflow tells those that just fit.
+    for row in np.flatnonzero(truncated):
+        truncated[row] = bool(rows[row].overflowing)
+    return Tokens(flat, offsets, truncated)
+
+
 class TextTokenizer:
     """A model's tokenizer with its limit on length, special tokens included."""
 
     def __init__(
-        self, pretrained: Any, *, max_seq_length: int | None, do_lower_case: bool = False
+        self,
+        pretrained: Any,
+        *,
+        max_seq_length: int | None,
+        do_lower_case: bool = False,
+        prefix: str = "",
     ) -> None:
         backend = getattr(pretrained, "backend_tokenizer", None)
         if backend is None:
@@ -75,6 +94,7 @@ class TextTokenizer:
             )
         self.pretrained = pretrained
         self.do_lower_case = do_lower_case
+        self.prefix = prefix  # put before every text, and before its prompt
         self._backend = backend
         self.max_seq_length = max_seq_length
         if do_lower_case:
@@ -97,22 +117,14 @@ class TextTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Tokenise a batch of texts, special tokens added, cut at `max_seq_length`."""
-        rows = self._backend.encode_batch_fast(list(texts), add_special_tokens=True)
-        ids = [row.ids for row in rows]
-        lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
-        offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
-        flat = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(offsets[-1]))
-        truncated = lengths == (self.max_seq_length or -1)
-        # Only rows at the limit can have been cut; the overflow tells those that just fit.
-        for row in np.flatnonzero(truncated):
-            truncated[row] = bool(rows[row].overflowing)
-        return Tokens(flat, offsets, truncated)
+        whole = [self.prefix + text for text in texts] if self.prefix else texts
+        return encode(self._backend, whole, limit=self.max_seq_length, special=True)
 
     def prompt_length(self, prompt: str) -> int:
         """Tokens that `prompt` puts before a text: its own, and those that open every text."""
         if not prompt:
             return 0
-        ids: list[int] = self._backend.encode(prompt).ids
+        ids: list[int] = self._backend.encode(self.prefix + prompt).ids
         ends = set(self.pretrained.all_special_ids)
         # The closing special token belongs to the text that follows, not to the prompt.
         return len(ids) - 1 if ids and ids[-1] in ends else len(ids)

@@ -5,6 +5,7 @@ Runs packed where the architecture allows it, else run by run; both give the sam
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from sbert_cli.encoder import attention
 from sbert_cli.encoder.features import Features, Run, dense
+from sbert_cli.encoder.json_file import write_json
 from sbert_cli.encoder.part import Part
 from sbert_cli.encoder.tokenizer import TextTokenizer
 
@@ -27,11 +29,19 @@ class Transformer(Part):
 
     takes = "texts"
     gives = "tokens"
+    gives_layers = True
 
-    def __init__(self, model: Any, tokenizer: TextTokenizer) -> None:
+    def __init__(self, model: Any, tokenizer: TextTokenizer, *, cls: int = 0) -> None:
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer
+        self.cls = cls  # place of the token that stands for the text
+        # All layers are given where a later module needs them, whatever the folder says.
+        self.saves_layers = bool(model.config.output_hidden_states)
+        model.config.output_hidden_states = False
+        # Nothing is generated: keys and values of earlier tokens are not kept.
+        takes = inspect.signature(model.forward).parameters
+        self._options = {name: False for name in ("use_cache", "use_mems") if name in takes}
         # Sentence vectors never use the pooler: it is kept for saving, not run.
         self._pooler = [getattr(model, "pooler", None)]
         if self._pooler[0] is not None:
@@ -46,27 +56,55 @@ class Transformer(Part):
         """Width of the token vectors."""
         return int(self.model.config.hidden_size)
 
+    def describe(self) -> str:
+        """The module in words."""
+        prefix = self.tokenizer.prefix
+        return f"transformer with '{prefix}' before every text" if prefix else "transformer"
+
     def forward(self, features: Features) -> Features:
-        """Set `features.tokens`."""
+        """Set `features.tokens` and `cls`, and `layers` where `wants_layers` asks for them."""
+        # A text without a token has no place here; the pooling gives it a zero vector.
+        runs = tuple(run for run in features.runs if run.length)
+        if not runs:
+            features.tokens = torch.zeros(0, self.dim, device=features.ids.device)
+            count = int(self.model.config.num_hidden_layers) + 1
+            features.layers = (features.tokens,) * count if features.wants_layers else None
+            return features
         run_model = self._forward_packed if self.packed else self._forward_runs
-        features.tokens = run_model(features.ids, features.runs)
+        features.tokens, *layers = run_model(features.ids, runs, layers=features.wants_layers)
+        features.layers = tuple(layers) or None
+        features.cls = self.cls
         return features
 
-    def _forward_packed(self, ids: Tensor, runs: Sequence[Run]) -> Tensor:
+    def _forward_packed(
+        self, ids: Tensor, runs: Sequence[Run], *, layers: bool = False
+    ) -> list[Tensor]:
+        """Token vectors [tokens, dim], then those of every layer if asked."""
         positions = torch.cat(
             [torch.arange(run.length, device=ids.device).repeat(run.rows) for run in runs]
         )
-        states: Tensor = self.model(
+        output = self.model(
             input_ids=ids.unsqueeze(0),
             position_ids=(positions + self._first_position).unsqueeze(0),
             runs=runs,
-        )[0]
-        return states[0]
+            output_hidden_states=layers,
+            **self._options,
+        )
+        return [states[0] for states in (output[0], *(output.get("hidden_states") or ()))]
 
-    def _forward_runs(self, ids: Tensor, runs: Sequence[Run]) -> Tensor:
+    def _forward_runs(
+        self, ids: Tensor, runs: Sequence[Run], *, layers: bool = False
+    ) -> list[Tensor]:
         """One dense forward a run: no row has padding, so no mask is needed."""
-        outputs = [self.model(input_ids=rows)[0].flatten(0, 1) for rows in dense(ids, runs)]
-        return torch.cat(outputs)
+        outputs = [
+            self.model(input_ids=rows, output_hidden_states=layers, **self._options)
+            for rows in dense(ids, runs)
+        ]
+        parts = [(output[0], *(output.get("hidden_states") or ())) for output in outputs]
+        return [
+            torch.cat([states.flatten(0, 1) for states in same])
+            for same in zip(*parts, strict=True)
+        ]
 
     def _can_pack(self) -> bool:
         """Whether packed rows come out as they do alone: asked of the model, not of a list."""
@@ -84,11 +122,11 @@ class Transformer(Part):
         was_training = model.training
         model.eval()
         with torch.inference_mode():
-            expected = self._forward_runs(ids, runs)
+            expected = self._forward_runs(ids, runs)[0]
             model.set_attn_implementation(attention.NAME)
             try:
                 same = torch.allclose(
-                    self._forward_packed(ids, runs).float(),
+                    self._forward_packed(ids, runs)[0].float(),
                     expected.float(),
                     atol=PROBE_TOLERANCE,
                 )
@@ -100,15 +138,22 @@ class Transformer(Part):
         return same
 
     def save(self, folder: Path) -> None:
-        """Write weights, configuration and tokenizer into `folder`."""
+        """Write weights, configuration, tokenizer and its settings into `folder`."""
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # the run shows its own progress
         if self._pooler[0] is not None:
             self.model.pooler = self._pooler[0]
+        self.model.config.output_hidden_states = self.saves_layers
         try:
             self.model.save_pretrained(folder)
         finally:
+            self.model.config.output_hidden_states = False
             if self._pooler[0] is not None:
                 self.model.pooler = None
         self.tokenizer.save(folder)
+        settings = {
+            "max_seq_length": self.tokenizer.max_seq_length,
+            "do_lower_case": self.tokenizer.do_lower_case,
+        }
+        write_json(folder / "sentence_bert_config.json", settings)

@@ -1,0 +1,130 @@
+"""Static embeddings: a vector for each token id, averaged over the text. No transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sbert_cli.encoder.features import Features
+from sbert_cli.encoder.part import Part
+from sbert_cli.encoder.tokenizer import Tokens, encode
+from sbert_cli.encoder.weights import read_weights
+from sbert_cli.errors import ModelError
+
+TOKENIZER_FILE = "tokenizer.json"
+
+
+class PlainTokenizer:
+    """A Rust tokenizer without special tokens; its limit on length lies in its own file."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        backend.no_padding()
+
+    @property
+    def vocab_size(self) -> int:
+        """Ids that a text may hold."""
+        return int(self._backend.get_vocab_size())
+
+    @property
+    def max_seq_length(self) -> int | None:
+        """Longest text in tokens; None: no limit."""
+        cut = self._backend.truncation
+        return int(cut["max_length"]) if cut else None
+
+    @max_seq_length.setter
+    def max_seq_length(self, limit: int | None) -> None:
+        if limit is None:
+            self._backend.no_truncation()
+        else:
+            self._backend.enable_truncation(limit)
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """Tokenise a batch of texts, cut at `max_seq_length`."""
+        return encode(self._backend, texts, limit=self.max_seq_length, special=False)
+
+    def prompt_length(self, prompt: str) -> int:
+        """Tokens that `prompt` puts before a text."""
+        return len(self._backend.encode(prompt, add_special_tokens=False).ids)
+
+    def save(self, folder: Path) -> None:
+        """Write `tokenizer.json` into `folder`."""
+        self._backend.save(str(folder / TOKENIZER_FILE))
+
+
+class StaticEmbedding(Part):
+    """Token ids → sentence vectors [rows, dim]; a text without a token has a zero vector."""
+
+    takes = "texts"
+
+    def __init__(self, tokenizer: PlainTokenizer, weights: Tensor) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.embedding = nn.EmbeddingBag.from_pretrained(weights, freeze=False, mode="mean")
+
+    @property
+    def dim(self) -> int:
+        """Width of the sentence vectors."""
+        return int(self.embedding.embedding_dim)
+
+    def describe(self) -> str:
+        """The module in words."""
+        return "static embeddings"
+
+    def forward(self, features: Features) -> Features:
+        """Set `features.sentence`."""
+        ids = features.ids
+        starts = [
+            torch.arange(run.rows, device=ids.device) * run.length + run.start
+            for run in features.runs
+        ]
+        features.sentence = self.embedding(ids, torch.cat(starts)).float()
+        return features
+
+    @classmethod
+    def read(cls, folder: Path, *, allow_bin: bool) -> StaticEmbedding:
+        """The module in `folder`, as sentence-transformers or model2vec wrote it.
+
+        Raises ModelError for what cannot be read or has fewer vectors than ids.
+        """
+        from tokenizers import Tokenizer
+
+        path = folder / TOKENIZER_FILE
+        try:
+            tokenizer = PlainTokenizer(Tokenizer.from_file(str(path)))
+        except Exception as error:
+            # The Rust side raises plain Exception for a missing or malformed file.
+            if type(error) is not Exception:
+                raise
+            raise ModelError(f"the tokenizer cannot be read: {error}", where=str(path)) from None
+        weights = _one_row_per_id(read_weights(folder, allow_bin=allow_bin), folder)
+        if len(weights) < tokenizer.vocab_size:
+            raise ModelError(
+                f"{len(weights)} vectors for {tokenizer.vocab_size} token ids", where=str(folder)
+            )
+        return cls(tokenizer, weights.float())
+
+    def save(self, folder: Path) -> None:
+        """Write weights and tokenizer into `folder`."""
+        super().save(folder)
+        self.tokenizer.save(folder)
+
+
+def _one_row_per_id(tensors: dict[str, Tensor], folder: Path) -> Tensor:
+    """The table of vectors; model2vec may share rows between ids and weigh each id."""
+    table = tensors.get("embedding.weight", tensors.get("embeddings"))
+    if table is None or table.ndim != 2:
+        raise ModelError(
+            "no table of vectors",
+            where=str(folder),
+            fix="expected a tensor 'embedding.weight' or 'embeddings'",
+        )
+    if "mapping" in tensors:
+        table = table[tensors["mapping"].long()]
+    if "weights" in tensors:
+        table = table.float() * tensors["weights"].float().unsqueeze(1)
+    return table
