@@ -34,9 +34,7 @@ class Hits:
     scores: Matrix  # [queries, top_k]
 
 
-def search(
-    queries: NDArray[Any], corpus: NDArray[Any], top_k: int, score: str = "cosine"
-) -> Hits:
+def search(queries: NDArray[Any], corpus: NDArray[Any], top_k: int, score: str = "cosine") -> Hits:
     """The `top_k` rows of `corpus` [rows, dim] most like each of `queries` [queries, dim].
 
     `score` is cosine (a zero vector is like nothing, 0) or dot. A corpus of fewer rows gives them
@@ -80,8 +78,8 @@ def _search(asked: Matrix, blocks: Blocks, top_k: int) -> tuple[Rows, Matrix]:
     unsure = np.flatnonzero((-np.diff(scores[:, : top_k + 1]) <= near[:, None]).any(axis=1))
     step = max(1, CELLS // max(1, width * asked.shape[1]))
     for first in range(0, len(unsure), step):
-        part = unsure[first : first + step]
-        rows[part], scores[part] = _order(asked[part], blocks, rows[part])
+        few = unsure[first : first + step]
+        rows[few], scores[few] = _order(asked[few], blocks, rows[few])
     return rows[:, :top_k], scores[:, :top_k]
 
 
