@@ -147,7 +147,7 @@ def _plot(corpus: Corpus, clusters: Clusters, labels: NDArray[np.int64], out: Pa
     from sbert_cli.retrieval.clustering import project
 
     names = [_short(corpus.texts[rows[0]]) for rows in clusters]
-    draw(project(corpus.vectors), labels, names, out)
+    draw(project(corpus.vectors), labels.tolist(), names, out)
     console.note(f"picture {out}")
 
 

@@ -29,10 +29,11 @@ def unit(vectors: NDArray[Any], out: Lengths | None = None) -> Lengths:
     lengths = lengths_of(rows)
     if not ((lengths > SMALL) & (lengths < LARGE)).all():
         largest = np.abs(rows).max(axis=1, initial=0)
-        rows = np.divide(rows, np.where(largest > 0, largest, 1)[:, None])
+        with np.errstate(invalid="ignore"):  # infinity becomes NaN
+            rows = np.divide(rows, np.where(largest > 0, largest, 1)[:, None])
         lengths = lengths_of(rows)
     scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    with np.errstate(invalid="ignore"):  # infinity becomes NaN
+    with np.errstate(invalid="ignore"):
         result: Lengths = np.multiply(rows, scale[:, None], out=out)
     return result
 

@@ -176,7 +176,7 @@ def project(vectors: NDArray[Any]) -> NDArray[np.float64]:
     where its largest weight is positive.
     """
     rows = unit(vectors).astype(np.float64)
-    rows -= rows.mean(axis=0)
+    rows -= rows.sum(axis=0) / max(1, len(rows))
     axes = np.linalg.svd(rows.T @ rows, hermitian=True)[2][:2]
     axes *= np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1))
     result = np.zeros((len(rows), 2))

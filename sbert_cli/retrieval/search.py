@@ -49,7 +49,7 @@ def search(queries: NDArray[Any], corpus: NDArray[Any], top_k: int, score: str =
         raise UsageError(f"top_k must be at least 1, not {top_k}")
     top_k = min(top_k, len(corpus))
     parts = [
-        _search(asked.take(start, start + GROUP)[: len(asked) - start], blocks, top_k)
+        _search(asked.take(start, start + GROUP)[: min(GROUP, len(asked) - start)], blocks, top_k)
         for start in range(0, len(asked), GROUP)
     ]
     if not parts:
