@@ -73,8 +73,10 @@ def run(cfg: DictConfig) -> None:
     elif asked.output is None:
         rows = [(s, i + 1, j + 1, a, b) for s, i, j, a, b in _rows(corpus, pairs, SHOWN)]
         console.show_table("", ("cosine", "row", "row", "text", "text"), rows, data=True)
-    where = f"→ {asked.output}" if asked.output else f"(the first {SHOWN} are shown)"
-    console.note(f"{len(pairs):,} pairs of {len(corpus.vectors):,} texts {where}")
+    where = f" → {asked.output}" if asked.output else ""
+    if not where and not asked.json and len(pairs) > SHOWN:
+        where = f"; the first {SHOWN} are shown, output=pairs.tsv has all"
+    console.note(f"{len(pairs):,} pairs of {len(corpus.vectors):,} texts{where}")
 
 
 def _rows(corpus: Corpus, pairs: Pairs, most: int) -> Iterator[tuple[float, int, int, str, str]]:

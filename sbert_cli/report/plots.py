@@ -123,7 +123,7 @@ def clusters(points: Points, labels: Sequence[int], names: Sequence[str], out: P
         handles, words = axes.get_legend_handles_labels()
         # Greys are drawn first, below; in the legend they come last.
         behind = len(handles) - named
-        order = [*range(behind, len(handles)), *range(behind)]
+        order = [*range(behind, len(handles)), *reversed(range(behind))]
         figure.legend(
             [handles[i] for i in order],
             [words[i].replace("$", r"\$") for i in order],
