@@ -67,24 +67,30 @@ def _load_data(config: dict[str, Any]) -> tuple[Records, Evaluator | None, Evalu
 
 def _check_fit(loss: Any, config: dict[str, Any], records: Records) -> None:
     """Raises UsageError when the dataset has not what the loss needs."""
-    kind = "none" if records.label is None else "class" if records.num_labels else "score"
+    from sbert_cli.losses import LOSSES, Labels, misfit
+
+    labels: Labels
+    labels = "none" if records.label is None else "class" if records.num_labels else "score"
+    has = (records.texts, labels, records.num_labels)
+    problem = misfit(loss, *has)
+    if not problem:
+        return
+    every: dict[str, Any] = dict(LOSSES)
+    fitting = [name for name, other in every.items() if not misfit(other, *has)]
+    ignoring = [name for name in fitting if every[name].labels == "none"]
+    advice = [f"loss={name}" for name in fitting if name not in ignoring]
+    unsaid = "" if labels == "none" else " (it ignores the labels)"
+    advice += [f"loss={name}{unsaid}" for name in ignoring]
     loss_name, data_name = config["loss"]["name"], config["dataset"]["name"]
-    where = f"config key loss={loss_name}, dataset={data_name}"
-    if len(records.texts) != loss.columns:
-        raise UsageError(
-            f"loss '{loss_name}' takes {loss.columns} text columns, the dataset has "
-            f"{len(records.texts)}: {', '.join(records.texts)}",
-            where=where,
-            fix="dataset.texts=[...] names the columns, or choose another loss",
-        )
-    if loss.labels not in (kind, "none"):
-        fitting = {"class": "softmax", "score": "cosine"}.get(kind)
-        raise UsageError(
-            f"loss '{loss_name}' needs a {loss.labels} for each row, the dataset gives "
-            f"{'no label' if kind == 'none' else f'a {kind}'}",
-            where=where,
-            fix=f"loss={fitting}" if fitting else "dataset.label=... names the label column",
-        )
+    if data_name == "file" and "text column" in problem:
+        advice.append("dataset.texts=[...] naming the columns")
+    elif data_name == "file" and labels == "none":
+        advice.append("dataset.label=... naming the label column")
+    raise UsageError(
+        f"loss '{loss_name}' {problem}",
+        where=f"config key loss={loss_name}, dataset={data_name}",
+        fix=" or ".join(advice) or "another dataset",
+    )
 
 
 def _train(

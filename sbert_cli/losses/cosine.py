@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from sbert_cli.losses.needs import Labels
 
 
 class CosineLoss(nn.Module):
     """Mean of (cos(u, v) − y)² (arXiv:1908.10084, regression objective)."""
 
     columns: ClassVar[int] = 2
-    labels: ClassVar[Literal["class", "score", "none"]] = "score"
+    extra_columns: ClassVar[bool] = False
+    labels: ClassVar[Labels] = "score"
+    most_classes: ClassVar[int | None] = None
 
     def __init__(self) -> None:
         super().__init__()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sbert_cli.errors import UsageError
+from sbert_cli.losses.needs import Labels
 
 
 class SoftmaxLoss(nn.Module):
@@ -19,7 +20,9 @@ class SoftmaxLoss(nn.Module):
     """
 
     columns: ClassVar[int] = 2
-    labels: ClassVar[Literal["class", "score", "none"]] = "class"
+    extra_columns: ClassVar[bool] = False
+    labels: ClassVar[Labels] = "class"
+    most_classes: ClassVar[int | None] = None
 
     def __init__(
         self,

@@ -1,0 +1,43 @@
+"""Distances: of the two vectors of each pair, and of all vectors of a batch to one another."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+PairMetric = Literal["cosine", "euclidean", "manhattan"]
+BatchMetric = Literal["cosine", "euclidean", "squared_euclidean"]
+
+
+def pair_distance(u: Tensor, v: Tensor, metric: PairMetric, *, eps: float) -> Tensor:
+    """Distances [batch] of the rows of u and v, both [batch, dim]; cosine is 1 − cos(u, v).
+
+    The others are the norm of u − v + eps. Without an eps the gradient for two equal vectors
+    is 0; with one they are pushed apart.
+    """
+    if metric == "cosine":
+        return 1 - F.cosine_similarity(u, v)
+    order = 2 if metric == "euclidean" else 1
+    distances: Tensor = torch.linalg.vector_norm(u - v + eps, ord=order, dim=1)
+    return distances
+
+
+def batch_distance(vectors: Tensor, metric: BatchMetric) -> Tensor:
+    """Distances [batch, batch] between all rows of [batch, dim]; cosine is 1 − cos(u, v).
+
+    Squared Euclidean is |u|² − 2 u·v + |v|², not below 0.
+    """
+    if metric == "cosine":
+        directions = F.normalize(vectors, dim=1)
+        return 1 - directions @ directions.T
+    dots = vectors @ vectors.T
+    norms = dots.diagonal()  # of the same product, so that a vector is exactly 0 from itself
+    squares = (norms[None, :] - 2 * dots + norms[:, None]).clamp(min=0)
+    if metric == "squared_euclidean":
+        return squares
+    # The slope of the root is infinite at 0: equal vectors get distance 0 and gradient 0.
+    equal = squares == 0
+    return squares.masked_fill(equal, 1).sqrt().masked_fill(equal, 0)
