@@ -77,13 +77,16 @@ def registries() -> dict[str, dict[str, object]]:
     from sbert_cli.evaluation import EVALUATORS
     from sbert_cli.losses import LOSSES
     from sbert_cli.training.optimizer import OPTIMIZERS
+    from sbert_cli.training.sampler import SAMPLERS
     from sbert_cli.training.schedule import SCHEDULERS
 
     return {"dataset": DATASETS, "evaluator": EVALUATORS, "loss": LOSSES, "model": MODELS,
-            "optimizer": OPTIMIZERS, "scheduler": SCHEDULERS}  # fmt: skip
+            "optimizer": OPTIMIZERS, "sampler": SAMPLERS, "scheduler": SCHEDULERS}  # fmt: skip
 
 
-@pytest.mark.parametrize("group", ["dataset", "evaluator", "loss", "optimizer", "scheduler"])
+@pytest.mark.parametrize(
+    "group", ["dataset", "evaluator", "loss", "optimizer", "sampler", "scheduler"]
+)
 def test_registry_keys_are_the_yaml_stems(group: str) -> None:
     assert set(registries()[group]) == choices(group)
 
@@ -96,11 +99,11 @@ def test_poolings_are_the_yaml_stems() -> None:
 
 # What only the program knows; everything else a signature asks for must stand in the YAML.
 RUNTIME = {"dim", "num_labels", "total_steps", "parameters", "texts", "offline", "split", "seed",
-           "in_features", "owner"}  # fmt: skip
+           "in_features", "owner", "teacher", "classify"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "group", ["dataset", "evaluator", "loss", "model", "optimizer", "scheduler"]
+    "group", ["dataset", "evaluator", "loss", "model", "optimizer", "sampler", "scheduler"]
 )
 def test_every_yaml_binds_to_its_signature(group: str) -> None:
     for stem, node in nodes(group):
