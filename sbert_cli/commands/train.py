@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sbert_cli import console
 from sbert_cli.config import pick, plain, settings
-from sbert_cli.errors import UsageError
+from sbert_cli.errors import DataError, UsageError
 from sbert_cli.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -158,6 +158,12 @@ def _train(
     encoder, objectives = build_objectives(config, parts.sets, parts.compute, parts.teacher)
     parts.losses.extend(objective.loss for objective in objectives)
     ends = epoch_ends(objectives, asked)
+    if not ends[-1]:
+        raise DataError(
+            "the sampler found no batch in these rows",
+            where="the training rows",
+            fix="sampler=random, or more rows",
+        )
     named = [
         (name, parameter)
         for module in (encoder, *parts.losses)

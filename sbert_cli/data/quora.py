@@ -69,7 +69,8 @@ def _both_ways(table: pa.Table) -> pa.Table:
 def _plans(root: Path, split: Split) -> Iterator[Plan]:
     """How each layout that is there would be read."""
     stems = ("*_pairs",) if root.is_file() else tuple(f"{name}_pairs" for name in SPLITS[split])
-    if pairs := find_file(root, [f"{stem}.tsv{end}" for stem in stems for end in ("", ".gz")]):
+    names = [f"{stem}.tsv{end}" for stem in stems for end in ("", ".gz")]
+    if pairs := find_file(root, [*names, *(f"classification/{name}" for name in names)]):
         yield Plan((pairs,), Layout("tsv", header=True), PAIR, ROLES, "is_duplicate")
     # Tables of the CS224N course: tabs and quotes in spite of their name.
     stems = ("quora-*",) if root.is_file() else tuple(f"quora-{name}" for name in SPLITS[split])
