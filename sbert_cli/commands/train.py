@@ -122,22 +122,18 @@ def _check_fit(loss: Any, config: dict[str, Any], records: Records) -> None:
     """Raises UsageError when the dataset has not what the loss needs."""
     from sbert_cli.losses import LOSSES, Labels, misfit
 
-    labels: Labels
-    labels = "none" if records.label is None else "class" if records.num_labels else "score"
-    has = (records.texts, labels, records.num_labels)
-    problem = misfit(loss, *has)
-    if not problem:
+    kind: Labels = "none" if records.label is None else "class" if records.num_labels else "score"
+    has = (records.texts, kind, records.num_labels)
+    if not (problem := misfit(loss, *has)):
         return
     every: dict[str, Any] = dict(LOSSES)
-    fitting = [name for name, other in every.items() if not misfit(other, *has)]
-    ignoring = [name for name in fitting if every[name].labels == "none"]
-    advice = [f"loss={name}" for name in fitting if name not in ignoring]
-    unsaid = "" if labels == "none" else " (it ignores the labels)"
-    advice += [f"loss={name}{unsaid}" for name in ignoring]
+    fits = [(each.labels == "none", name) for name, each in every.items() if not misfit(each, *has)]
+    note = "" if kind == "none" else " (it ignores the labels)"
+    advice = [f"loss={name}{note if ignores else ''}" for ignores, name in sorted(fits)]
     loss_name, data_name = config["loss"]["name"], config["dataset"]["name"]
     if data_name == "file" and "text column" in problem:
         advice.append("dataset.texts=[...] naming the columns")
-    elif data_name == "file" and labels == "none":
+    elif data_name == "file" and kind == "none":
         advice.append("dataset.label=... naming the label column")
     raise UsageError(
         f"loss '{loss_name}' {problem}",

@@ -1,6 +1,6 @@
 """What a loss needs of a dataset, and whether a dataset has it.
 
-Knows no loss by name and imports no torch.
+Knows no loss by name and no vectors.
 """
 
 from __future__ import annotations
