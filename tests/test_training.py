@@ -35,6 +35,7 @@ def settings(**changes: Any) -> TrainSettings:
     values = {"epochs": 1, "max_steps": None, "steps_per_epoch": None,
               "mix": "round_robin", "batch_size": 4, "accumulate": 1,
               "max_grad_norm": 1.0, "seed": 1, "eval_start": True, "eval_steps": 0,
+              "checkpoint_steps": 0, "checkpoint_limit": 0,
               "early_stop": None, "log_steps": 1}  # fmt: skip
     return TrainSettings(**{**values, **changes})
 
@@ -218,6 +219,18 @@ def test_max_steps_ends_and_last_model_is_kept_without_evaluator(tmp_path: Path)
     run.fit()
     assert run.best.step == 7 == len(losses(tmp_path / "r"))
     assert load_folder(tmp_path / "r/best").dim == 32
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(0, [2, 4, 6]), (2, [4, 6])])
+def test_checkpoints_are_models_of_their_steps(limit: int, kept: list[int], tmp_path: Path) -> None:
+    encoder = tiny_encoder()
+    trainer(tmp_path / "r", encoder, examples(encoder), checkpoint_steps=2,
+            checkpoint_limit=limit).fit()  # fmt: skip
+    folders = sorted((tmp_path / "r/checkpoints").iterdir())
+    assert [path.name for path in folders] == [f"step-{step}" for step in kept]
+    last = (folders[-1] / "model.safetensors").read_bytes()
+    assert last == (tmp_path / "r/best/model.safetensors").read_bytes()
+    assert load_folder(folders[0]).dim == 32 and len({path.stat().st_ino for path in folders}) > 1
 
 
 def test_nan_score_still_leaves_a_model(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,8 @@ class Trainer:
                     due = settings.eval_steps and step % settings.eval_steps == 0
                     if (step == end or due) and self.evaluate:
                         self._look(step)
+                    if settings.checkpoint_steps and step % settings.checkpoint_steps == 0:
+                        self._checkpoint(step)
                     if self._is_stuck():
                         break
                 if self._is_stuck():
@@ -161,6 +164,14 @@ class Trainer:
     def _keep(self, step: int) -> None:
         save_folder(self.encoder, self.best_folder, overwrite=True)
         self.best.step = step
+
+    def _checkpoint(self, step: int) -> None:
+        """Keep the model of this step, and of those before it as many as `checkpoint_limit`."""
+        place = self.run.path / "checkpoints"
+        save_folder(self.encoder, place / f"step-{step}")
+        kept = sorted(place.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+        for old in kept[: -self.settings.checkpoint_limit or 0]:
+            shutil.rmtree(old)
 
     def _is_stuck(self) -> bool:
         patience = self.settings.early_stop

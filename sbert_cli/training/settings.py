@@ -22,12 +22,15 @@ class TrainSettings:
     seed: int
     eval_start: bool
     eval_steps: int
+    checkpoint_steps: int
+    checkpoint_limit: int
     early_stop: int | None
     log_steps: int
 
     def __post_init__(self) -> None:
         least = {"epochs": 1, "max_steps": 1, "batch_size": 1, "accumulate": 1, "log_steps": 1,
-                 "steps_per_epoch": 1, "early_stop": 1, "eval_steps": 0, "seed": 0}  # fmt: skip
+                 "steps_per_epoch": 1, "early_stop": 1, "eval_steps": 0, "checkpoint_steps": 0,
+                 "checkpoint_limit": 0, "seed": 0}  # fmt: skip
         faults = [
             f"{key} must be at least {low}, not {getattr(self, key)}"
             for key, low in least.items()
