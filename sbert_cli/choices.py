@@ -14,7 +14,7 @@ from pathlib import Path
 
 HIDDEN = ("defaults", "hydra")  # blocks that configure the composition, not the program
 KEY = re.compile(r"(?P<indent> *)(?P<name>[\w./@-]+):(?: +(?P<value>.*))?")
-ITEM = re.compile(r" *- +(?:override +)?/?(?P<group>[\w/.-]+)(?:@[\w.]*)?(?:: *(?P<choice>\S+))?")
+ITEM = re.compile(r" *- +(?:override +)?/?(?P<group>[\w/.-]+(?:@[\w.]*)?)(?:: *(?P<choice>\S+))?")
 # Words of a key's name or comment that tell what it takes where the default is null.
 TYPES = (
     (re.compile(r"\b(number|many|steps|first|tokens|threads|dimensions|length|size)\b"), "int"),

@@ -253,7 +253,7 @@ def _known(command: str, line: Line, folders: Sequence[Path]) -> mistakes.Known:
         path = folder / f"{name}.yaml"
         refusals.check_file(path, folder)
         pages += [path] if path.is_file() else []
-    used = {pick for page in pages for pick in choices.read(page).picks}
+    used = {pick.partition("@")[0] for page in pages for pick in choices.read(page).picks}
     keys = functools.partial(_keys, name, folders)
     return mistakes.Known(command, groups, frozenset(used & set(groups)), keys)
 

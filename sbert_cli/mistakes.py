@@ -17,12 +17,16 @@ ENTRY = "name"  # in a choice: its entry in the registry
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """An override in its parts; `sign` is one of the grammar's +, ++ and ~, or empty."""
+    """An override in its parts; `sign` is one of the grammar's +, ++ and ~, or empty.
+
+    `package` says where a choice goes, with its @, as in `dataset@more.sts.dataset=stsb`.
+    """
 
     text: str
     sign: str
     key: str
     value: str
+    package: str = ""
 
     @property
     def values(self) -> list[str]:
@@ -64,10 +68,11 @@ def dotted(node: object, prefix: str = "") -> list[str]:
 
 
 def read_override(text: str) -> Override:
-    """An override taken apart; the package of `group@package=choice` is dropped."""
+    """An override taken apart."""
     body = text.lstrip("+~")
     key, _, value = body.partition("=")
-    return Override(text, text[: len(text) - len(body)], key.partition("@")[0], value)
+    key, at, package = key.partition("@")
+    return Override(text, text[: len(text) - len(body)], key, value, at + package)
 
 
 def looks_wrong(overrides: Sequence[str], known: Known) -> bool:
@@ -93,7 +98,7 @@ def find(overrides: Sequence[str], known: Known) -> UsageError | None:
             fault = _choice_fault(override, known)
             faults += [fault] if fault else []
             if not fault and override.value:
-                good.append(f"{override.sign}{override.key}={override.values[0]}")
+                good.append(f"{override.sign}{override.key}{override.package}={override.values[0]}")
         elif override.sign in ("", "~"):
             rest.append(override)
     keys = known.keys(good) if rest else []
@@ -122,7 +127,7 @@ def _choice_fault(override: Override, known: Known) -> Fault | None:
     if group not in known.groups:
         near = nearest(group, known.groups)
         hint = f", did you mean '{near}'?" if near else f" (there are: {listed(known.groups)})"
-        fix = f"{sign}{near}={override.value}" if near else ""
+        fix = f"{sign}{near}{override.package}={override.value}" if near else ""
         return Fault(f"no group '{group}'{hint}", override.text, fix)
     if sign == "" and group not in known.used:
         what = f"sbert {known.command} has no use for '{group}' (it takes: {listed(known.used)})"
@@ -133,7 +138,7 @@ def _choice_fault(override: Override, known: Known) -> Fault | None:
         return None
     near = nearest(wrong, choices)
     hint = f", did you mean '{near}'?" if near else f" (there are: {listed(choices)})"
-    fix = f"{sign}{group}={near}" if near else f"sbert ls {group}"
+    fix = f"{sign}{group}{override.package}={near}" if near else f"sbert ls {group}"
     return Fault(f"{group} has no choice '{wrong}'{hint}", override.text, fix)
 
 

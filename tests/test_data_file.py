@@ -241,7 +241,7 @@ def test_rows_with_empty_texts_can_be_skipped_and_are_counted(tmp_path: Path) ->
     path = write(tmp_path, "one,two,y\na,b,1\nc,,oops\n,d,2\ne,f,0\n")
     records = load(path, texts=["one", "two"], label="y", on_empty="skip")
     assert texts(records) == [("a", "b"), ("e", "f")]
-    assert "2 rows with empty texts skipped" in records.source
+    assert "2 rows with empty cells skipped" in records.source
 
 
 @pytest.mark.parametrize("text", ["one,two\n", "one,two\n\n\n"], ids=["header", "blank-lines"])

@@ -107,7 +107,7 @@ def test_nli_rows_with_an_empty_text_are_skipped_and_told(tmp_path: Path) -> Non
     pack(tmp_path / "s2.train.gz", ["x", "", "z"])
     records = load("nli", tmp_path, "train")
     assert np.asarray(records.labels()).tolist() == [1, 2]
-    assert "1 rows with empty texts skipped" in records.source
+    assert "1 rows with empty cells skipped" in records.source
 
 
 def test_parallel_files_of_unequal_length_are_refused(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_text_reader_knows_its_corners(tmp_path: Path) -> None:
         "hydra:\n  run:\n    dir: .\n"
     )
     page = choices.read(path)
-    assert (page.about, page.picks) == ("first line", {"loss": "cosine"})
+    assert (page.about, page.picks) == ("first line", {"loss@x.y": "cosine"})
     assert [(key.name, key.default, key.type) for key in page.keys] == [
         ("a", "'x # no comment'", "text"),
         ("b.c", "[1, two]", "list"),

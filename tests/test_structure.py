@@ -77,14 +77,16 @@ def registries() -> dict[str, dict[str, object]]:
     from sbert_cli.evaluation import EVALUATORS
     from sbert_cli.losses import LOSSES
     from sbert_cli.training.optimizer import OPTIMIZERS
+    from sbert_cli.training.sampler import SAMPLERS
     from sbert_cli.training.schedule import SCHEDULERS
 
     return {"dataset": DATASETS, "evaluator": EVALUATORS, "loss": LOSSES, "model": MODELS,
-            "module": MODULES, "optimizer": OPTIMIZERS, "scheduler": SCHEDULERS}  # fmt: skip
+            "module": MODULES, "optimizer": OPTIMIZERS, "sampler": SAMPLERS,
+            "scheduler": SCHEDULERS}  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "group", ["dataset", "evaluator", "loss", "module", "optimizer", "scheduler"]
+    "group", ["dataset", "evaluator", "loss", "module", "optimizer", "sampler", "scheduler"]
 )
 def test_registry_keys_are_the_yaml_stems(group: str) -> None:
     assert set(registries()[group]) == choices(group)
@@ -102,7 +104,8 @@ RUNTIME = {"dim", "num_labels", "total_steps", "parameters", "texts", "offline",
 
 
 @pytest.mark.parametrize(
-    "group", ["dataset", "evaluator", "loss", "model", "module", "optimizer", "scheduler"]
+    "group",
+    ["dataset", "evaluator", "loss", "model", "module", "optimizer", "sampler", "scheduler"],
 )
 def test_every_yaml_binds_to_its_signature(group: str) -> None:
     for stem, node in nodes(group):

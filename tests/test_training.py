@@ -17,9 +17,11 @@ from sbert_cli.engine.settings import EngineSettings
 from sbert_cli.errors import NumericalError, UsageError
 from sbert_cli.losses import CosineLoss, SoftmaxLoss
 from sbert_cli.report.run import RunFolder
-from sbert_cli.training.examples import Examples, batches, tokenize
-from sbert_cli.training.loop import Scores, Trainer, total_steps
+from sbert_cli.training.examples import Examples, Rows, tokenize
+from sbert_cli.training.loop import Scores, Trainer
 from sbert_cli.training.optimizer import adamw
+from sbert_cli.training.plan import Objective, epoch_ends
+from sbert_cli.training.sampler import random
 from sbert_cli.training.schedule import warmuplinear
 from sbert_cli.training.settings import TrainSettings
 from tests.models import TEXTS, minilm_folder, tiny_encoder
@@ -30,8 +32,10 @@ ADAMW = {"lr": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01,
 
 
 def settings(**changes: Any) -> TrainSettings:
-    values = {"epochs": 1, "max_steps": None, "batch_size": 4, "accumulate": 1,
+    values = {"epochs": 1, "max_steps": None, "steps_per_epoch": None,
+              "mix": "round_robin", "batch_size": 4, "accumulate": 1,
               "max_grad_norm": 1.0, "seed": 1, "eval_start": True, "eval_steps": 0,
+              "checkpoint_steps": 0, "checkpoint_limit": 0,
               "early_stop": None, "log_steps": 1}  # fmt: skip
     return TrainSettings(**{**values, **changes})
 
@@ -51,12 +55,13 @@ def trainer(
     asked = settings(**changes)
     loss = loss or CosineLoss()
     named = [*encoder.named_parameters(), *loss.named_parameters()]
-    steps = total_steps(len(data), asked)
+    objectives = [Objective("main", data, loss, random(), asked.batch_size)]
+    ends = epoch_ends(objectives, asked)
     return Trainer(
-        encoder, loss, data, settings=asked,
+        encoder, objectives, ends=ends, settings=asked,
         compute=choose(EngineSettings("cpu", "fp32", None, 2048)),
         optimizer=adamw(parameters=named, **{**ADAMW, "lr": lr}),
-        schedule=warmuplinear(warmup_ratio=0.1, warmup_steps=None, total_steps=steps),
+        schedule=warmuplinear(warmup_ratio=0.1, warmup_steps=None, total_steps=ends[-1]),
         run=RunFolder("train", str(folder)), evaluate=evaluate,
     )  # fmt: skip
 
@@ -94,7 +99,7 @@ def reference_losses(
     )
     values = []
     theirs.eval()  # dropout off on both sides
-    for rows in batches(len(data), 16, 1, 0):
+    for rows in random().batches(data, 16, 1, 0):
         features = [model.preprocess([column[row] for row in rows]) for column in texts]
         labels = torch.from_numpy(data.labels[rows])
         value = theirs(features, labels)
@@ -216,6 +221,18 @@ def test_max_steps_ends_and_last_model_is_kept_without_evaluator(tmp_path: Path)
     assert load_folder(tmp_path / "r/best").dim == 32
 
 
+@pytest.mark.parametrize(("limit", "kept"), [(0, [2, 4, 6]), (2, [4, 6])])
+def test_checkpoints_are_models_of_their_steps(limit: int, kept: list[int], tmp_path: Path) -> None:
+    encoder = tiny_encoder()
+    trainer(tmp_path / "r", encoder, examples(encoder), checkpoint_steps=2,
+            checkpoint_limit=limit).fit()  # fmt: skip
+    folders = sorted((tmp_path / "r/checkpoints").iterdir())
+    assert [path.name for path in folders] == [f"step-{step}" for step in kept]
+    last = (folders[-1] / "model.safetensors").read_bytes()
+    assert last == (tmp_path / "r/best/model.safetensors").read_bytes()
+    assert load_folder(folders[0]).dim == 32 and len({path.stat().st_ino for path in folders}) > 1
+
+
 def test_nan_score_still_leaves_a_model(tmp_path: Path) -> None:
     encoder = tiny_encoder()
     run = trainer(tmp_path / "r", encoder, examples(encoder), evaluate=judge([math.nan] * 2))
@@ -232,10 +249,13 @@ def test_diverged_loss_stops_with_a_numerical_error(tmp_path: Path) -> None:
 
 
 def test_epoch_orders_are_permutations_that_differ() -> None:
-    first, second = (np.concatenate(list(batches(10, 3, 1, epoch))) for epoch in (0, 1))
+    def batches(epoch: int) -> list[Rows]:
+        return list(random().batches(examples(tiny_encoder(), rows=10), 3, 1, epoch))
+
+    first, second = (np.concatenate(batches(epoch)) for epoch in (0, 1))
     assert sorted(first) == sorted(second) == list(range(10))
     assert first.tolist() != second.tolist()
-    assert [len(batch) for batch in batches(10, 3, 1, 0)] == [3, 3, 3, 1]
+    assert [len(batch) for batch in batches(0)] == [3, 3, 3, 1]
 
 
 @pytest.mark.parametrize("key", ["epochs", "batch_size", "accumulate", "log_steps", "early_stop",

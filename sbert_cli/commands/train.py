@@ -2,67 +2,120 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sbert_cli import console
 from sbert_cli.config import pick, plain, settings
-from sbert_cli.errors import UsageError
+from sbert_cli.errors import DataError, UsageError
 from sbert_cli.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from omegaconf import DictConfig
+    from torch import nn
 
+    from sbert_cli.commands.training_sets import TrainingSet
     from sbert_cli.data import Records
     from sbert_cli.encoder import SentenceEncoder
     from sbert_cli.engine.device import Compute
+    from sbert_cli.engine.embedder import Embedder, Vectors
     from sbert_cli.evaluation import Evaluator, Result
     from sbert_cli.report.run import RunFolder
     from sbert_cli.training.loop import Scores, Trainer
 
 GROUPS = (
-    "model", "pooling", "head", "loss", "dataset", "evaluator", "optimizer", "scheduler", "engine",
+    "model", "pooling", "head", "loss", "dataset", "sampler", "evaluator", "optimizer",
+    "scheduler", "engine",
 )  # fmt: skip
-OTHER = ("teacher", "run_dir", "offline", "json")
+OTHER = ("more", "teacher", "run_dir", "offline", "json")
 
 
 def run(cfg: DictConfig) -> float | None:
     """Train, keep the best model, test it; gives the best dev score, for sweepers."""
     config = plain(cfg)
     asked = settings(TrainSettings, config, (*GROUPS, *OTHER))
-    records, dev, test = _load_data(config)
     from omegaconf import OmegaConf
 
+    from sbert_cli.commands.train_report import report
     from sbert_cli.report.run import RunFolder
 
+    parts = _load(config)
     with RunFolder("train", config["run_dir"]) as folder:
         folder.begin(OmegaConf.to_yaml(cfg, resolve=True))
-        trainer, results = _train(config, asked, records, dev, folder)
-        tested = _test(trainer, test) if test else None
-        _report(config, folder, trainer, results, tested)
+        trainer, results = _train(config, asked, parts, folder)
+        tested = _test(trainer, parts.test) if parts.test else None
+        report(config, folder, trainer, results, tested)
     return trainer.best.score if trainer.evaluate else None
 
 
-def _load_data(config: dict[str, Any]) -> tuple[Records, Evaluator | None, Evaluator | None]:
-    """Training rows, dev and test evaluators: all read and checked before anything is built."""
-    from sbert_cli.data import DATASETS
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a training starts from; `losses` are those of the training sets, once there are some."""
+
+    sets: list[TrainingSet]
+    compute: Compute
+    teacher: Embedder | None
+    dev: Evaluator | None
+    test: Evaluator | None
+    losses: list[nn.Module]
+
+
+def _load(config: dict[str, Any]) -> Parts:
+    """Training sets, teacher and evaluators: read and checked before the model is built."""
+    from sbert_cli.commands.assemble import build_compute
+    from sbert_cli.commands.teacher import build_teacher
+    from sbert_cli.commands.training_sets import read_sets, require_teacher
     from sbert_cli.evaluation import EVALUATORS
     from sbert_cli.losses import LOSSES
 
-    offline = config["offline"]
-    dataset = pick(DATASETS, config["dataset"], "dataset", offline=offline)
-    records = dataset.load("train")
-    console.note(f"train: {len(records):,} rows from {records.source}")
-    name = config["loss"]["name"]
-    if name in LOSSES:
-        _check_fit(LOSSES[name], config, records)
+    sets = read_sets(config)
+    for each in sets:
+        name = each.chosen.loss["name"]
+        if name in LOSSES and not each.wants_vectors:
+            _check_fit(LOSSES[name], asdict(each.chosen), each.as_seen)
+    require_teacher(sets, config["teacher"])
+    compute = build_compute(config)
+    teacher = build_teacher(config, compute)
+    losses: list[nn.Module] = []
     dev, test = (
-        pick(EVALUATORS, config["evaluator"], "evaluator", offline=offline, split=split)
+        pick(
+            EVALUATORS,
+            config["evaluator"],
+            "evaluator",
+            offline=config["offline"],
+            split=split,
+            teacher=teacher.encode if teacher else None,
+            classify=partial(_classify, losses),
+        )
         for split in ("dev", "test")
     )
-    return records, dev, test
+    return Parts(sets, compute, teacher, dev, test, losses)
+
+
+def _classify(losses: Sequence[nn.Module], columns: Sequence[Vectors]) -> Vectors:
+    """Scores [rows, classes] of the first classifier among the losses, for two columns of vectors.
+
+    Raises UsageError when no loss of the training has one.
+    """
+    import torch
+
+    from sbert_cli.losses import SoftmaxLoss
+
+    loss = next((each for each in losses if isinstance(each, SoftmaxLoss)), None)
+    if loss is None:
+        raise UsageError(
+            "no loss of this training has a classifier",
+            where="config key evaluator",
+            fix="loss=softmax, or another evaluator",
+        )
+    place = loss.classifier.weight.device
+    with torch.inference_mode():
+        scores = loss.logits([torch.from_numpy(column).to(place) for column in columns])
+    return scores.cpu().numpy()
 
 
 def _check_fit(loss: Any, config: dict[str, Any], records: Records) -> None:
@@ -90,56 +143,45 @@ def _check_fit(loss: Any, config: dict[str, Any], records: Records) -> None:
 
 
 def _train(
-    config: dict[str, Any],
-    asked: TrainSettings,
-    records: Records,
-    dev: Evaluator | None,
-    folder: RunFolder,
+    config: dict[str, Any], asked: TrainSettings, parts: Parts, folder: RunFolder
 ) -> tuple[Trainer, list[Result]]:
-    import torch
-
-    from sbert_cli.commands.assemble import build_compute, build_encoder, length_limit
-    from sbert_cli.losses import LOSSES
-    from sbert_cli.training.examples import tokenize
-    from sbert_cli.training.loop import Trainer, total_steps
+    from sbert_cli.commands.training_sets import build_objectives
+    from sbert_cli.training.loop import Trainer
     from sbert_cli.training.optimizer import OPTIMIZERS
+    from sbert_cli.training.plan import epoch_ends
     from sbert_cli.training.schedule import SCHEDULERS
 
-    compute = build_compute(config)
-    columns = [records.column(name) for name in records.texts]
-    torch.manual_seed(asked.seed)  # heads and classifiers start from the seed
-    texts = [text for column in columns for text in column]
-    encoder = build_encoder(config, bare="mean", texts=texts).to(compute.device)
-    loss = pick(LOSSES, config["loss"], "loss", dim=encoder.dim, num_labels=records.num_labels).to(
-        compute.device
-    )
-    start = time.perf_counter()
-    examples = tokenize(encoder.tokenizer, columns, records.labels())
-    steps = total_steps(len(examples), asked)
-    seconds = time.perf_counter() - start
-    console.note(
-        f"{len(examples.tokens):,} distinct texts tokenised in {seconds:.1f} s; "
-        f"{examples.truncated:,} of {len(texts):,} cut; {length_limit(encoder)}"
-    )
+    encoder, objectives = build_objectives(config, parts.sets, parts.compute, parts.teacher)
+    parts.losses.extend(objective.loss for objective in objectives)
+    ends = epoch_ends(objectives, asked)
+    if not ends[-1]:
+        raise DataError(
+            "the sampler found no batch in these rows",
+            where="the training rows",
+            fix="sampler=random, or more rows",
+        )
     named = [
         (name, parameter)
-        for module in (encoder, loss)
+        for module in (encoder, *parts.losses)
         for name, parameter in module.named_parameters()
         if parameter.requires_grad
     ]
-    rows = asked.batch_size * asked.accumulate
+    sizes = dict.fromkeys(objective.batch_size * asked.accumulate for objective in objectives)
+    rows = " or ".join(map(str, sizes))
+    steps = ends[-1]
     console.note(f"{steps:,} steps of {rows} rows, {len(named)} parameter tensors → {folder.path}")
     results: list[Result] = []
+    dev = parts.dev
     trainer = Trainer(
         encoder,
-        loss,
-        examples,
+        objectives,
+        ends=ends,
         settings=asked,
-        compute=compute,
+        compute=parts.compute,
         optimizer=pick(OPTIMIZERS, config["optimizer"], "optimizer", parameters=named),
         schedule=pick(SCHEDULERS, config["scheduler"], "scheduler", total_steps=steps),
         run=folder,
-        evaluate=_judge(dev, encoder, compute, folder, results) if dev else None,
+        evaluate=_judge(dev, encoder, parts.compute, folder, results) if dev else None,
     )
     trainer.fit()
     return trainer, results
@@ -176,74 +218,3 @@ def _test(trainer: Trainer, test: Evaluator) -> Result:
     result.append_csv(trainer.run.path, epoch=-1, steps=-1)
     trainer.run.record({"step": trainer.best.step, "test": result.to_json()})
     return result
-
-
-def _report(
-    config: dict[str, Any],
-    folder: RunFolder,
-    trainer: Trainer,
-    results: list[Result],
-    tested: Result | None,
-) -> None:
-    from sbert_cli.report import Section, curves, html
-
-    best = trainer.best
-    name = f"{config['model'].get('path', config['model']['name'])} on {config['dataset']['name']}"
-    history = [(f"{step:,}" if step else "start", score) for step, score in best.history]
-    parts = [
-        Section(
-            "Training",
-            text=f"{_in_words(config)} The score is that on the dev set.",
-            image=curves(folder.metrics, folder.plots / "curves.png"),
-            header=("step", "dev score"),
-            rows=history,
-        )
-    ]
-    parts += tested.sections(folder.plots) if tested else []
-    summary = [("model", name), ("loss", config["loss"]["name"]), ("seed", str(config["seed"]))]
-    summary += [("best dev score", f"{best.score:.2f} at step {best.step:,}")] if results else []
-    summary += [("test", tested.headline)] if tested else []
-    words = (folder.path / "config.yaml").read_text(encoding="utf-8")
-    parts.append(Section("Configuration", text="Every choice of this run.", verbatim=words))
-    html.write_report(
-        folder.path / "report.html", title=f"sbert train: {name}", summary=summary, sections=parts
-    )
-    outcome = {
-        "best_step": best.step,
-        "best_dev": best.score if results else None,
-        "test": tested.to_json() if tested else None,
-    }
-    folder.status("finished", **outcome)
-    _say(folder, trainer, tested)
-    if config["json"]:
-        console.write_json({"run_dir": str(folder.path), **outcome})
-
-
-def _in_words(config: dict[str, Any]) -> str:
-    """What was trained, on what and how, as a sentence."""
-    epochs, optimizer = config["epochs"], config["optimizer"]
-    rows = config["batch_size"] * config["accumulate"]
-    return (
-        f"{config['model'].get('path', config['model']['name'])} was trained on "
-        f"{config['dataset']['name']} with the {config['loss']['name']} loss for {epochs} "
-        f"epoch{'s' if epochs != 1 else ''} in steps of {rows} rows; {optimizer['name']} with a "
-        f"peak learning rate of {optimizer['lr']:g}, schedule {config['scheduler']['name']}."
-    )
-
-
-def _say(folder: RunFolder, trainer: Trainer, tested: Result | None) -> None:
-    """The end of the run for people: scores, where things are, what to type next."""
-    best = trainer.best
-    rows: list[tuple[object, object]] = []
-    if best.history:
-        if trainer.settings.eval_start:
-            rows.append(("dev before training", best.history[0][1]))
-        rows.append((f"dev, best (step {best.step:,})", best.score))
-    if tested:
-        rows.append(("test of the best model", tested.score))
-    if rows:
-        primary = tested.primary if tested else "score"
-        console.show_table("", ("", f"{primary} × 100"), rows)
-    console.note(f"model   {trainer.best_folder}")
-    console.note(f"report  {folder.path / 'report.html'}")
-    console.note(f"next    sbert encode texts.txt model={trainer.best_folder}")

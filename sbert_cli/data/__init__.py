@@ -10,9 +10,13 @@ from typing import Protocol
 
 from sbert_cli.data.file import OwnFile, read_pairs
 from sbert_cli.data.nli import Nli
+from sbert_cli.data.parallel import Parallel
+from sbert_cli.data.quora import Quora
 from sbert_cli.data.records import Records, Split
 from sbert_cli.data.sample import Sample
 from sbert_cli.data.stsb import Stsb
+from sbert_cli.data.trec import Trec
+from sbert_cli.data.triplets import NliTriplets, WikipediaSections
 
 
 class Dataset(Protocol):
@@ -26,8 +30,13 @@ class Dataset(Protocol):
 DATASETS: dict[str, Callable[..., Dataset]] = {
     "file": OwnFile,
     "nli": Nli,
+    "nli_triplets": NliTriplets,
+    "parallel": Parallel,
+    "quora": Quora,
     "sample": Sample,
     "stsb": Stsb,
+    "trec": Trec,
+    "wikipedia_sections": WikipediaSections,
 }
 
 __all__ = ["DATASETS", "Dataset", "Records", "Split", "read_pairs"]

@@ -68,7 +68,8 @@ class Conversion:
                     others.add(str(cells[-1])[:40])
                 continue
             texts = cells[:width]
-            if not self._texts_are_there(place, texts):
+            unlabelled = roles.on_empty == "skip" and self._label and cells[width] in (None, "")
+            if not self._texts_are_there(place, texts) or unlabelled:
                 self._skipped += 1
                 continue
             for column, text in zip(self._texts, texts, strict=True):
@@ -140,7 +141,7 @@ class Conversion:
         if splits is not None and others:
             what = f"no rows of the split '{splits[0]}'; there is {listed(others)}"
         elif self._skipped:
-            what = f"no rows but {self._skipped:,} with empty texts"
+            what = f"no rows but {self._skipped:,} with empty cells"
         return DataError(what, where=self._source)
 
 

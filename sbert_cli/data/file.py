@@ -12,19 +12,24 @@ from typing import Literal
 
 from sbert_cli.data.fields import OnEmpty, Roles
 from sbert_cli.data.labels import LabelRule
-from sbert_cli.data.layout import FileFormat, choose_layout, no_columns
+from sbert_cli.data.layout import FileFormat, Layout, choose_layout, no_columns
 from sbert_cli.data.records import Column, Plan, Records, Split
 from sbert_cli.data.rows import open_rows
 from sbert_cli.errors import DataError, UsageError
 
+Paths = str | tuple[str, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class OwnFile:
-    """Rows of the user's own files; configs/dataset/file.yaml tells what each key means."""
+    """Rows of the user's own files; configs/dataset/file.yaml tells what each key means.
 
-    path: str
-    dev_path: str | None
-    test_path: str | None
+    Several paths are line files of equal length, a column each.
+    """
+
+    path: Paths
+    dev_path: Paths | None
+    test_path: Paths | None
     format: FileFormat
     texts: tuple[Column, ...] | None
     label: Column | None
@@ -79,8 +84,10 @@ class OwnFile:
         kind = None if self.label_type == "auto" else self.label_type
         return LabelRule(kind, low=self.min_score, high=self.max_score)
 
-    def _plan(self, path: str, rule: LabelRule | None) -> Plan:
+    def _plan(self, path: Paths, rule: LabelRule | None) -> Plan:
         label = self.label if rule else None
+        if not isinstance(path, str):
+            return self._parallel(path, rule, label)
         layout = choose_layout(
             path,
             # Who names no columns yet is shown those of the first line.
@@ -98,6 +105,23 @@ class OwnFile:
         name = None if label is None else name_columns((*self.texts, label))[-1]
         roles = Roles(names, name, rule, None, self.on_empty)
         return Plan((Path(path).expanduser(),), layout, self.texts, roles, label, None, self.owner)
+
+    def _parallel(
+        self, paths: tuple[str, ...], rule: LabelRule | None, label: Column | None
+    ) -> Plan:
+        if self.format != "auto":
+            raise UsageError(
+                f"several paths are plain line files, a column each, not {self.format}",
+                where=f"config key format={self.format}",
+                fix="format=auto, or one path",
+            )
+        texts = self.texts or tuple(range(len(paths)))
+        names = name_columns(texts if label is None else (*texts, label))
+        roles = Roles(
+            names[: len(texts)], None if label is None else names[-1], rule, None, self.on_empty
+        )
+        files = tuple(Path(path).expanduser() for path in paths)
+        return Plan(files, Layout("parallel"), texts, roles, label, None, self.owner)
 
 
 def read_pairs(

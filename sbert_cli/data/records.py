@@ -29,7 +29,10 @@ class Records:
     """A table and the roles of its columns.
 
     `num_labels` is the number of classes, None where labels are scores or missing; `words` maps
-    the label words of the file to ids; `source` says where the rows came from.
+    the label words of the file to ids; `source` says where the rows came from. A teacher embeds
+    the column `source_text` in place of the texts. `parts` are (rows, weight) of files that
+    follow one another and are drawn from by weight. Texts are as they stand in the file: spaces
+    at their ends are kept, as sentence-transformers does since 6.0.
     """
 
     table: Any
@@ -38,6 +41,8 @@ class Records:
     num_labels: int | None
     source: str
     words: dict[str, int] = field(default_factory=dict)
+    source_text: str | None = None
+    parts: tuple[tuple[int, float], ...] = ()
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -89,19 +94,23 @@ class Plan:
         if self.roles.splits:
             words += f", split {self.roles.splits[0]}"
         return words + (
-            f", {facts.skipped:,} rows with empty texts skipped" if facts.skipped else ""
+            f", {facts.skipped:,} rows with empty cells skipped" if facts.skipped else ""
         )
 
 
 def records(table: Any, facts: Facts, roles: Roles, source: str, max_examples: int) -> Records:
     """A cached table as records, cut to its first `max_examples` rows where that is not 0."""
+    table = first_rows(table, max_examples)
+    words = dict(facts.words)
+    return Records(table, roles.texts, roles.label, facts.num_labels, source, words)
+
+
+def first_rows(table: Any, max_examples: int) -> Any:
+    """The first so many rows of a table, 0: all; raises UsageError for fewer."""
     if max_examples < 0:
         raise UsageError(
             f"max_examples={max_examples} is less than 0",
             where=f"config key max_examples={max_examples}",
             fix="0 takes all rows",
         )
-    if max_examples:
-        table = table.slice(0, max_examples)
-    words = dict(facts.words)
-    return Records(table, roles.texts, roles.label, facts.num_labels, source, words)
+    return table.slice(0, max_examples) if max_examples else table

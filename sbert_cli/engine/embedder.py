@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sbert_cli.encoder import Features, SentenceEncoder, Tokens, load_folder
 from sbert_cli.encoder.pretrained import position_limit
-from sbert_cli.encoder.tokenizer import TextTokenizer
+from sbert_cli.encoder.tokenizer import Tokenizer
 from sbert_cli.engine.device import Compute, choose
 from sbert_cli.engine.packing import Rows, pack, plan
 from sbert_cli.engine.settings import EngineSettings
@@ -67,8 +67,8 @@ class Embedder:
         return self.compute.device
 
     @property
-    def tokenizer(self) -> TextTokenizer:
-        """The model's tokenizer; that of transformers is its `pretrained`."""
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the model's first module."""
         return self.encoder.tokenizer
 
     @property

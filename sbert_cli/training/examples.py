@@ -5,7 +5,7 @@ The order of an epoch is a pure function of seed and epoch, so that any step can
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +21,31 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
+class TeacherVectors:
+    """For each row a vector of the teacher, looked up when its batch is made."""
+
+    vectors: NDArray[np.float32]  # [distinct texts, dim], may lie on disk
+    index: Rows  # [rows] → row of `vectors`
+
+    def __getitem__(self, rows: Rows) -> NDArray[np.float32]:
+        """The vectors of some rows, [rows, dim]."""
+        return np.array(self.vectors[self.index[rows]])
+
+
+Labels = NDArray[np.int64] | NDArray[np.float32] | TeacherVectors | None
+
+
+@dataclass(frozen=True, slots=True)
 class Examples:
-    """A tokenised dataset."""
+    """A tokenised dataset.
+
+    `parts` are (rows, weight) of files that follow one another and are drawn from by weight.
+    """
 
     tokens: Tokens  # of the distinct texts
     columns: tuple[Rows, ...]  # for each text column, [rows] → row of `tokens`
-    labels: NDArray[np.int64] | NDArray[np.float32] | None  # [rows]
+    labels: Labels  # of each row
+    parts: tuple[tuple[int, float], ...] = ()
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -37,12 +56,19 @@ class Examples:
         return sum(int(self.tokens.truncated[column].sum()) for column in self.columns)
 
     def batch(self, rows: Rows, device: torch.device) -> Batch:
-        """Some rows as one packed batch of all columns."""
-        texts = np.concatenate([column[rows] for column in self.columns])
-        features, order = pack(self.tokens, texts, device=device)
+        """Some rows as one packed batch of all columns.
+
+        Rows [batch, width] make `width` columns of the first text column; the label is the
+        first's.
+        """
+        if rows.ndim == 2:
+            columns, rows = [self.columns[0][each] for each in rows.T], rows[:, 0]
+        else:
+            columns = [column[rows] for column in self.columns]
+        features, order = pack(self.tokens, np.concatenate(columns), device=device)
         back = torch.from_numpy(np.argsort(order, kind="stable")).to(device)
         labels = None if self.labels is None else torch.from_numpy(self.labels[rows]).to(device)
-        return Batch(features, back, len(self.columns), labels)
+        return Batch(features, back, len(columns), labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +78,7 @@ class Batch:
     features: Features
     back: Tensor  # [columns × rows], where the vector of each text lies
     width: int  # text columns
-    labels: Tensor | None  # [rows]
+    labels: Tensor | None  # [rows], or [rows, dim] of a teacher
 
     def split(self, vectors: Tensor) -> tuple[Tensor, ...]:
         """The vectors of the packed rows as columns, each [rows, dim]."""
@@ -62,7 +88,8 @@ class Batch:
 def tokenize(
     tokenizer: Tokenizer,
     columns: Sequence[Sequence[str]],
-    labels: NDArray[np.int64] | NDArray[np.float32] | None,
+    labels: Labels,
+    parts: tuple[tuple[int, float], ...] = (),
 ) -> Examples:
     """Tokenise all columns of a dataset, equal texts once."""
     index: dict[str, int] = {}
@@ -70,16 +97,4 @@ def tokenize(
         np.fromiter((index.setdefault(text, len(index)) for text in column), np.int64, len(column))
         for column in columns
     )
-    return Examples(tokenizer(list(index)), rows, labels)
-
-
-def epoch_order(rows: int, seed: int, epoch: int) -> Rows:
-    """A permutation of the rows that depends on seed and epoch alone."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(rows)
-
-
-def batches(rows: int, batch_size: int, seed: int, epoch: int) -> Iterator[Rows]:
-    """The rows of each batch of an epoch; the last batch may be smaller."""
-    order = epoch_order(rows, seed, epoch)
-    for start in range(0, rows, batch_size):
-        yield order[start : start + batch_size]
+    return Examples(tokenizer(list(index)), rows, labels, parts)

@@ -1,24 +1,27 @@
 """The training loop, in full view: no callbacks, no hidden steps.
 
-Knows embeddings, losses and batches; the dev score comes from a function it is given.
+Knows embeddings, losses and batches; the dev score comes from a function it is given. Several
+objectives share one optimizer and one schedule; sentence-transformers 0.3 had one of each per
+objective, and so as many running means of the encoder's gradients.
 """
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from sbert_cli.console import Progress, note, progress
 from sbert_cli.encoder import SentenceEncoder, save_folder
 from sbert_cli.engine.device import Compute
 from sbert_cli.errors import NumericalError
 from sbert_cli.report.run import RunFolder
-from sbert_cli.training.examples import Examples, Rows, batches
+from sbert_cli.training.plan import Objective, Step, epoch_steps
 from sbert_cli.training.schedule import Schedule
 from sbert_cli.training.settings import TrainSettings
 
@@ -36,26 +39,15 @@ class Best:
     history: list[tuple[int, float]] = field(default_factory=list)  # (step, score)
 
 
-def steps_per_epoch(rows: int, settings: TrainSettings) -> int:
-    """Optimizer steps in an epoch; the last batch may be smaller."""
-    return math.ceil(math.ceil(rows / settings.batch_size) / settings.accumulate)
-
-
-def total_steps(rows: int, settings: TrainSettings) -> int:
-    """Optimizer steps of the whole training."""
-    steps = settings.epochs * steps_per_epoch(rows, settings)
-    return min(steps, settings.max_steps or steps)
-
-
 class Trainer:
     """Everything one training needs; `fit` runs it."""
 
     def __init__(  # noqa: PLR0913 - the parts of a training
         self,
         encoder: SentenceEncoder,
-        loss: nn.Module,
-        examples: Examples,
+        objectives: Sequence[Objective],
         *,
+        ends: Sequence[int],
         settings: TrainSettings,
         compute: Compute,
         optimizer: torch.optim.Optimizer,
@@ -64,69 +56,61 @@ class Trainer:
         evaluate: Callable[[int], Scores] | None,
     ) -> None:
         self.encoder = encoder
-        self.loss = loss
-        self.examples = examples
+        self.objectives = objectives
         self.settings = settings
         self.compute = compute
         self.optimizer = optimizer
         self.schedule = schedule
         self.run = run
         self.evaluate = evaluate
+        self.ends = ends  # the last step of each epoch
         self.best = Best()
         self.best_folder: Path = run.path / "best"
         self._peaks = [group["lr"] for group in optimizer.param_groups]
         self._scaler = torch.amp.GradScaler(
             compute.device.type, enabled=compute.precision == "fp16"
         )
-        self._losses: list[float] = []
+        self._losses: list[tuple[str, float]] = []  # objective and loss of each step
 
     def fit(self) -> Best:
         """Train to the end or until early_stop; the best model lies in `best_folder`."""
-        settings, rows = self.settings, len(self.examples)
-        total = total_steps(rows, settings)
-        step = 0
+        settings, step = self.settings, 0
         if self.evaluate and settings.eval_start:
             self._look(step, candidate=False)
-        with progress("training", total) as bar:
-            for epoch in range(settings.epochs):
+        with progress("training", self.ends[-1]) as bar:
+            for epoch, end in enumerate(self.ends):
                 self.encoder.train()
-                group: list[Rows] = []
-                left = math.ceil(rows / settings.batch_size)
-                for batch in batches(rows, settings.batch_size, settings.seed, epoch):
-                    group.append(batch)
-                    left -= 1
-                    if len(group) < settings.accumulate and left:
-                        continue
-                    self._step(step, group)
-                    group = []
+                for each in epoch_steps(self.objectives, settings, epoch)[: end - step]:
+                    self._step(step, each)
                     step += 1
                     self._tell(step, bar)
-                    ends = left == 0 or step == total
                     due = settings.eval_steps and step % settings.eval_steps == 0
-                    if (ends or due) and self.evaluate:
+                    if (step == end or due) and self.evaluate:
                         self._look(step)
-                    if step == total or self._is_stuck():
+                    if settings.checkpoint_steps and step % settings.checkpoint_steps == 0:
+                        self._checkpoint(step)
+                    if self._is_stuck():
                         break
-                if step == total or self._is_stuck():
+                if self._is_stuck():
                     break
         if not self.best_folder.exists():  # no evaluator, or no score but NaN: the last model
             self._keep(step)
         return self.best
 
-    def _step(self, step: int, group: list[Rows]) -> None:
-        """One optimizer step over a group of batches, as over one batch of all their rows."""
-        settings = self.settings
+    def _step(self, step: int, planned: Step) -> None:
+        """One optimizer step over some batches of an objective, as over one of all their rows."""
+        settings, objective = self.settings, self.objectives[planned.objective]
         # Dropout depends on seed and step alone, not on what ran before.
         torch.manual_seed(settings.seed * 1_000_003 + step)
         for values, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
             values["lr"] = peak * self.schedule(step)
-        rows = sum(len(batch) for batch in group)
+        rows = sum(map(len, planned.batches))
         mean = 0.0
-        for batch_rows in group:
-            batch = self.examples.batch(batch_rows, self.compute.device)
+        for batch_rows in planned.batches:
+            batch = objective.examples.batch(batch_rows, self.compute.device)
             with self.compute.autocast():
                 vectors = self.encoder(batch.features)
-            loss = self.loss(batch.split(vectors.float()), batch.labels)
+            loss = objective.loss(batch.split(vectors.float()), batch.labels)
             share = len(batch_rows) / rows
             value = float(loss.detach())
             if not math.isfinite(value):
@@ -139,16 +123,22 @@ class Trainer:
         self._scaler.step(self.optimizer)
         self._scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        self._losses.append(mean)
+        self._losses.append((objective.name, mean))
 
     def _tell(self, step: int, bar: Progress) -> None:
-        """Write the mean loss of the last `log_steps` steps and move the bar."""
-        bar.describe(loss=self._losses[-1])
+        """Write the mean losses of the last `log_steps` steps and move the bar."""
+        bar.describe(loss=self._losses[-1][1])
         bar.advance()
         if step % self.settings.log_steps == 0:
             rate = self.optimizer.param_groups[0]["lr"]
-            mean = sum(self._losses) / len(self._losses)
-            self.run.record({"step": step, "epoch": self._epoch(step), "loss": mean, "lr": rate})
+            mean = _mean(self._losses)
+            row: dict[str, object] = {"step": step, "epoch": self._epoch(step), "loss": mean}
+            if len(self.objectives) > 1:
+                row["losses"] = {
+                    name: _mean([each for each in self._losses if each[0] == name])
+                    for name in sorted({name for name, _ in self._losses})
+                }
+            self.run.record({**row, "lr": rate})
             self._losses.clear()
 
     def _look(self, step: int, *, candidate: bool = True) -> None:
@@ -175,12 +165,22 @@ class Trainer:
         save_folder(self.encoder, self.best_folder, overwrite=True)
         self.best.step = step
 
+    def _checkpoint(self, step: int) -> None:
+        """Keep the model of this step, and of those before it as many as `checkpoint_limit`."""
+        place = self.run.path / "checkpoints"
+        save_folder(self.encoder, place / f"step-{step}")
+        kept = sorted(place.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+        for old in kept[: -self.settings.checkpoint_limit or 0]:
+            shutil.rmtree(old)
+
     def _is_stuck(self) -> bool:
         patience = self.settings.early_stop
         return patience is not None and self.best.waiting >= patience
 
     def _epoch(self, step: int) -> float:
-        return round(step / steps_per_epoch(len(self.examples), self.settings), 4)
+        index = bisect.bisect_left(self.ends, step)
+        start = self.ends[index - 1] if index else 0
+        return round(index + (step - start) / max(1, self.ends[index] - start), 4)
 
     def _stop_diverged(self, step: int, value: float) -> None:
         kept = "the best model so far is kept" if self.best_folder.exists() else "no model was kept"
@@ -189,3 +189,7 @@ class Trainer:
             where=str(self.best_folder if self.best_folder.exists() else self.run.path),
             fix="a smaller optimizer.lr, a longer warm-up or engine.precision=fp32",
         )
+
+
+def _mean(losses: Sequence[tuple[str, float]]) -> float:
+    return sum(loss for _, loss in losses) / len(losses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sbert_cli.errors import UsageError
 
@@ -13,18 +14,23 @@ class TrainSettings:
 
     epochs: int
     max_steps: int | None  # optimizer steps
+    steps_per_epoch: int | None
+    mix: Literal["round_robin", "proportional"]  # batches of several training sets
     batch_size: int  # dataset rows a forward pass
     accumulate: int  # forward passes an optimizer step
     max_grad_norm: float
     seed: int
     eval_start: bool
     eval_steps: int
+    checkpoint_steps: int
+    checkpoint_limit: int
     early_stop: int | None
     log_steps: int
 
     def __post_init__(self) -> None:
         least = {"epochs": 1, "max_steps": 1, "batch_size": 1, "accumulate": 1, "log_steps": 1,
-                 "early_stop": 1, "eval_steps": 0, "seed": 0}  # fmt: skip
+                 "steps_per_epoch": 1, "early_stop": 1, "eval_steps": 0, "checkpoint_steps": 0,
+                 "checkpoint_limit": 0, "seed": 0}  # fmt: skip
         faults = [
             f"{key} must be at least {low}, not {getattr(self, key)}"
             for key, low in least.items()

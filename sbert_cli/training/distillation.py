@@ -1,0 +1,58 @@
+"""Vectors of a teacher as labels: each distinct text embedded once, kept on disk.
+
+Knows the embedder it is given; nothing of students and losses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sbert_cli.atomic import replacing
+from sbert_cli.console import progress
+from sbert_cli.data.source import sha256_of
+from sbert_cli.engine.embedder import Embedder, Vectors
+from sbert_cli.hub import home
+from sbert_cli.training.examples import TeacherVectors
+
+CHUNK = 1 << 15  # texts embedded at a time
+
+
+def teach(teacher: Embedder, folder: Path, texts: Sequence[str]) -> TeacherVectors:
+    """The teacher's vector for each text; `folder` is that of its model.
+
+    They lie in the cache under the hash of model, precision and texts, so that the next training
+    reads them from there.
+    """
+    index: dict[str, int] = {}
+    rows = np.fromiter((index.setdefault(text, len(index)) for text in texts), np.int64, len(texts))
+    distinct = list(index)
+    digest = hashlib.sha256(f"{fingerprint(folder)} {teacher.compute.precision}".encode())
+    for text in distinct:
+        data = text.encode()
+        digest.update(b"%d " % len(data) + data)
+    path = home() / "teacher" / f"{digest.hexdigest()[:40]}.npy"
+    if not path.exists():
+        _embed(teacher, distinct, path)
+    return TeacherVectors(np.load(path, mmap_mode="r", allow_pickle=False), rows)
+
+
+def fingerprint(folder: Path) -> str:
+    """A hash of all files of a model folder, by name and content."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [f"{path.relative_to(folder).as_posix()} {sha256_of(path)}" for path in files]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _embed(teacher: Embedder, texts: list[str], path: Path) -> None:
+    """Write the vectors [texts, dim] of the texts as one .npy file."""
+    with replacing(path) as temporary, progress("teacher", len(texts)) as bar:
+        shape = (len(texts), teacher.dim)
+        vectors: Vectors = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+        for start in range(0, len(texts), CHUNK):
+            chunk = texts[start : start + CHUNK]
+            vectors[start : start + CHUNK] = teacher.encode(chunk, bar.advance)
+        vectors.flush()  # type: ignore[attr-defined]

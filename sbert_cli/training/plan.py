@@ -1,0 +1,81 @@
+"""What a training does, step by step, before it does it: which rows of which set, in which order.
+
+A pure function of the data, the settings and the epoch, so that a run can begin at any step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from sbert_cli.training.examples import Examples, Rows
+from sbert_cli.training.sampler import Sampler
+from sbert_cli.training.settings import TrainSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A training set with the loss that its batches minimise."""
+
+    name: str
+    examples: Examples
+    loss: nn.Module
+    sampler: Sampler
+    batch_size: int
+
+
+class Step(NamedTuple):
+    """One optimizer step: batches of one objective, as many as `accumulate` says."""
+
+    objective: int
+    batches: list[Rows]
+
+
+def epoch_steps(objectives: Sequence[Objective], settings: TrainSettings, epoch: int) -> list[Step]:
+    """The steps of an epoch: one pass, or as many passes as `steps_per_epoch` takes."""
+    steps = _pass(objectives, settings, epoch)
+    wanted = settings.steps_per_epoch
+    turn = 0
+    while wanted is not None and 0 < len(steps) < wanted:
+        turn += 1
+        # Number of a pass that no epoch has, so that its batches are others.
+        steps += _pass(objectives, settings, epoch + turn * settings.epochs)
+    return steps[:wanted]
+
+
+def epoch_ends(objectives: Sequence[Objective], settings: TrainSettings) -> list[int]:
+    """The number of the last step of each epoch, up to `max_steps`."""
+    ends: list[int] = []
+    end, limit = 0, settings.max_steps
+    for epoch in range(settings.epochs):
+        end += len(epoch_steps(objectives, settings, epoch))
+        ends.append(end if limit is None else min(end, limit))
+        if limit is not None and end >= limit:
+            break
+    return ends
+
+
+def _pass(objectives: Sequence[Objective], settings: TrainSettings, epoch: int) -> list[Step]:
+    """Every objective's batches of an epoch, as steps in the order that `mix` says."""
+    queues = [
+        [Step(index, group) for group in _groups(objective, settings, epoch)]
+        for index, objective in enumerate(objectives)
+    ]
+    if settings.mix == "round_robin":
+        return [step for turn in zip(*queues, strict=False) for step in turn]
+    owners = np.repeat(np.arange(len(queues)), [len(queue) for queue in queues])
+    # A stream of its own: the third number keeps it apart from those that order the rows.
+    np.random.default_rng([settings.seed, epoch, 1]).shuffle(owners)
+    turns = [iter(queue) for queue in queues]
+    return [next(turns[owner]) for owner in owners]
+
+
+def _groups(objective: Objective, settings: TrainSettings, epoch: int) -> list[list[Rows]]:
+    sampler, size = objective.sampler, objective.batch_size
+    batches = list(sampler.batches(objective.examples, size, settings.seed, epoch))
+    width = settings.accumulate
+    return [batches[start : start + width] for start in range(0, len(batches), width)]
