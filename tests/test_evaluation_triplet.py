@@ -105,3 +105,28 @@ def test_broken_line_is_named(tmp_path: Path, line: str) -> None:
     with pytest.raises(DataError) as caught:
         build("triplet", path=str(path))
     assert caught.value.where.startswith(f"{path}:5")
+
+
+def trec(folder: Path) -> dict[str, object]:
+    """The node of a small TREC folder: ten questions of two classes in the test split."""
+    lines = [f"{'HUM' if row % 3 else 'LOC'}:x question {row}" for row in range(510)]
+    (folder / "train_5500.label").write_text("\n".join(lines) + "\n")
+    (folder / "TREC_10.label").write_text("\n".join(lines[:10]) + "\n")
+    return {"name": "trec", "path": str(folder), "label": "coarse", "max_examples": 0}
+
+
+def test_labelled_texts_become_triplets(tmp_path: Path) -> None:
+    evaluator = build("triplet", dataset=trec(tmp_path))
+    anchor, positive, negative = (
+        [int(text.split()[1]) % 3 == 0 for text in column] for column in evaluator.columns
+    )
+    assert len(anchor) == 10
+    assert anchor == positive
+    assert all(a != n for a, n in zip(anchor, negative, strict=True))
+    assert all(a != p for a, p in zip(*evaluator.columns[:2], strict=True))
+
+
+def test_drawn_triplets_depend_on_the_seed_alone(tmp_path: Path) -> None:
+    node = trec(tmp_path)
+    first, again, other = (build("triplet", dataset=node, seed=seed).columns for seed in (1, 1, 2))
+    assert first == again != other

@@ -77,7 +77,7 @@ class Binary:
 
     def _read(self) -> Records:
         if self.dataset is not None:
-            return read_dataset(self.dataset, self.split, columns=2, offline=self.offline)
+            return read_dataset(self.dataset, self.split, columns=(2,), offline=self.offline)
         assert self.path is not None
         if self.labels and set(self.labels.values()) - {0, 1}:
             raise UsageError(

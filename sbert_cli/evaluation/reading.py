@@ -56,15 +56,15 @@ def read_file(
     ).load("train")
 
 
-def read_dataset(node: Node, split: Split, *, columns: int, offline: bool) -> Records:
+def read_dataset(node: Node, split: Split, *, columns: tuple[int, ...], offline: bool) -> Records:
     """The rows of a split of the dataset of a node like those of the group `dataset`.
 
-    Raises UsageError when it has another number of text columns than `columns`.
+    Raises UsageError when its number of text columns is none of `columns`, the usual one first.
     """
     records = pick(DATASETS, node, "evaluator.dataset", offline=offline).load(split)
-    if len(records.texts) != columns:
+    if len(records.texts) not in columns:
         raise UsageError(
-            f"{columns} text columns are compared, the dataset '{node.get('name')}' has "
+            f"{columns[0]} text columns are compared, the dataset '{node.get('name')}' has "
             f"{len(records.texts)}: {', '.join(records.texts)}",
             where=f"config key evaluator.dataset.name={node.get('name')}",
             fix="another dataset, or an own file: evaluator.path=FILE",

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from sbert_cli.data import Records
+from sbert_cli.data.label_triplets import draw, rows_by_label
 from sbert_cli.errors import UsageError
 from sbert_cli.evaluation.detailed_result import DetailedResult, by_similarity
 from sbert_cli.evaluation.metrics import SIMILARITIES, Array, similarities
@@ -49,6 +50,7 @@ class Triplet:
     texts: tuple[Column, ...]
     margin: float
     primary: Primary
+    seed: int
     offline: bool = False
     name: str = field(init=False)
     columns: list[list[str]] = field(init=False)
@@ -67,12 +69,27 @@ class Triplet:
         records = self._read()
         self.columns = [records.column(name) for name in records.texts]
         self.source = records.source
+        if len(self.columns) == 1:
+            self.columns = self._drawn(records)
 
     def _read(self) -> Records:
         if self.dataset is not None:
-            return read_dataset(self.dataset, self.split, columns=3, offline=self.offline)
+            return read_dataset(self.dataset, self.split, columns=(3, 1), offline=self.offline)
         assert self.path is not None
         return read_file(self.path, self.texts)
+
+    def _drawn(self, records: Records) -> list[list[str]]:
+        """Triplets of a dataset of labelled texts, the same ones for the same seed."""
+        labels = records.labels()
+        if labels is None or records.num_labels is None:
+            raise UsageError(
+                "one text column and no classes: there are no triplets to draw",
+                where="config key evaluator.dataset",
+                fix="a dataset of triplets, or of texts with classes such as trec",
+            )
+        groups = rows_by_label(labels, where=records.source, fix="more rows a label")
+        rows = draw(groups, np.random.Generator(np.random.Philox(key=[self.seed, 0])))
+        return [[self.columns[0][row] for row in column] for column in rows.T]
 
     def __call__(self, encode: Encode) -> Result:
         """The share of triplets in order, for the vectors that `encode` gives."""

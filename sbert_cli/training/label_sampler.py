@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from sbert_cli.errors import DataError, UsageError
+from sbert_cli.data.label_triplets import LEAST, draw, rows_by_label
+from sbert_cli.errors import UsageError
 from sbert_cli.training.examples import Examples, Rows
 
 Batches = Callable[[Examples, int, int, int], Iterator[Rows]]
-LEAST = 2  # rows of a label, and labels of a batch
 
 
 def rare_rows(labels: NDArray[np.int64] | NDArray[np.float32]) -> int:
@@ -51,23 +51,12 @@ def label_batches(samples_per_label: int) -> Batches:
 
 def triplet_batches(positive: bool, negative: bool) -> Batches:
     """Batches [rows, 1 to 3]: an anchor, another row of its label, a row of another label."""
+    columns = [0] + [1] * positive + [2] * negative
 
     def batches(data: Examples, batch_size: int, seed: int, epoch: int) -> Iterator[Rows]:
         generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
-        labels = _by_label(data)
-        rows = np.concatenate(labels)
-        sizes = np.array([len(each) for each in labels])
-        starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
-        sizes = np.repeat(sizes, sizes)
-        places = np.arange(len(rows))
-        columns = [rows]
-        if positive:
-            steps = generator.integers(1, sizes)
-            columns.append(rows[starts + (places - starts + steps) % sizes])
-        if negative:
-            others = generator.integers(0, len(rows) - sizes)
-            columns.append(rows[np.where(others < starts, others, others + sizes)])
-        drawn = np.stack(columns, axis=1)[generator.permutation(len(rows))]
+        triplets = draw(_by_label(data), generator)[:, columns]
+        drawn = triplets[generator.permutation(len(triplets))]
         for start in range(0, len(drawn), batch_size):
             yield drawn[start : start + batch_size]
 
@@ -75,18 +64,9 @@ def triplet_batches(positive: bool, negative: bool) -> Batches:
 
 
 def _by_label(data: Examples) -> list[Rows]:
-    """The rows of each label that has at least two; raises DataError for fewer than two labels."""
     assert isinstance(data.labels, np.ndarray), "the command checks that there are classes"
-    order = np.argsort(data.labels, kind="stable")
-    borders = np.flatnonzero(np.diff(data.labels[order])) + 1
-    found = [rows for rows in np.split(order, borders) if len(rows) >= LEAST]
-    if len(found) < LEAST:
-        raise DataError(
-            f"{len(found)} labels have two rows or more; sampling by label takes two such labels",
-            where="the training rows",
-            fix="sampler=random, or more rows a label",
-        )
-    return found
+    fix = "sampler=random, or more rows a label"
+    return rows_by_label(data.labels, where="the training rows", fix=fix)
 
 
 def _spread(
