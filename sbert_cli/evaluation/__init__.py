@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from sbert_cli.evaluation.information_retrieval import InformationRetrieval
 from sbert_cli.evaluation.result import Result
 from sbert_cli.evaluation.sample import Sample
 from sbert_cli.evaluation.similarity import Encode
@@ -26,6 +27,7 @@ def no_evaluator() -> None:
 
 
 EVALUATORS: dict[str, Callable[..., Evaluator | None]] = {
+    "information_retrieval": InformationRetrieval,
     "none": no_evaluator,
     "sample": Sample,
     "sts": Sts,

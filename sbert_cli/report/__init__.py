@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from sbert_cli.report.html import Section, write_report
-from sbert_cli.report.plots import curves, scatter
+from sbert_cli.report.plots import curves, recall_curve, scatter
 
-__all__ = ["Section", "curves", "scatter", "write_report"]
+__all__ = ["Section", "curves", "recall_curve", "scatter", "write_report"]

@@ -89,6 +89,22 @@ def scatter(gold: Points, score: Points, out: Path, title: str) -> Path:
     return _save(draw, (5.4, 4.2), out)
 
 
+def recall_curve(recall: Points, out: Path, title: str) -> Path:
+    """Recall × 100 among the first k, for k from 1 up: how deep one must look."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.plot(range(1, len(recall) + 1), recall, color=ACCENT)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_ylim(0, 102)
+        axes.set_title(title, pad=8)
+        axes.set_xlabel("k: first ranks")
+        axes.set_ylabel("recall × 100")
+
+    return _save(draw, (5.4, 3.4), out)
+
+
 def _read(path: Path) -> list[dict[str, Any]]:
     """The rows of a metrics file; a run that was killed may have left half a last line."""
     rows = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +20,24 @@ class Hits:
     scores: NDArray[np.float32]  # [queries, top_k]
 
 
-def search(queries: NDArray[np.float32], corpus: NDArray[np.float32], top_k: int) -> Hits:
+def search(
+    queries: NDArray[np.float32],
+    corpus: NDArray[np.float32],
+    top_k: int,
+    *,
+    score: Literal["cosine", "dot"] = "cosine",
+) -> Hits:
     """The `top_k` rows of `corpus` [rows, dim] most like each of `queries` [queries, dim].
 
-    Cosine similarity; a zero vector is like nothing (0).
+    By cosine a zero vector is like nothing (0).
     """
-    asked = _unit(queries)
+    scaled = _unit if score == "cosine" else np.asarray
+    asked = scaled(queries)
     top_k = min(top_k, len(corpus))
     rows = np.empty((len(queries), 0), dtype=np.int64)
     scores = np.empty((len(queries), 0), dtype=np.float32)
     for start in range(0, len(corpus), BLOCK):
-        block = _unit(np.asarray(corpus[start : start + BLOCK]))
+        block = scaled(np.asarray(corpus[start : start + BLOCK]))
         found = asked @ block.T
         numbers = np.broadcast_to(np.arange(start, start + len(block)), found.shape)
         scores = np.concatenate([scores, found], axis=1)
