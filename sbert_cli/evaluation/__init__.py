@@ -10,6 +10,7 @@ from sbert_cli.evaluation.result import Result
 from sbert_cli.evaluation.sample import Sample
 from sbert_cli.evaluation.similarity import Encode
 from sbert_cli.evaluation.sts import Sts
+from sbert_cli.evaluation.transfer import Transfer
 
 
 class Evaluator(Protocol):
@@ -31,6 +32,7 @@ EVALUATORS: dict[str, Callable[..., Evaluator | None]] = {
     "none": no_evaluator,
     "sample": Sample,
     "sts": Sts,
+    "transfer": Transfer,
 }
 
 __all__ = ["EVALUATORS", "Encode", "Evaluator", "Result"]
