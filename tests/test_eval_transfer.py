@@ -176,7 +176,7 @@ def test_a_sample_that_stands_for_a_file_is_told(
         ("MRPC", lambda root: (root / "MRPC/msr_paraphrase_test.txt").write_text("a\n1\t2\n"),
          "two sentences"),
         ("SUBJ", lambda root: (root / "SUBJ/subj.objective").write_text("a\nb\n"), "too few"),
-        ("SUBJ", lambda root: (root / "SUBJ/subj.subjective.gz").write_bytes(b"no"), "damaged|read"),
+        ("SUBJ", lambda root: (root / "SUBJ/subj.subjective.gz").write_bytes(b"no"), "read"),
     ],
 )  # fmt: skip
 def test_missing_and_broken_files_are_named(

@@ -1,55 +1,122 @@
-"""Exact nearest neighbours by cosine, block by block over a corpus that may be a memory map."""
+"""Exact nearest neighbours: block by block over a corpus that may be a memory map.
+
+The result depends neither on the size of the blocks nor on the order of the threads.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-# Rows of the corpus scored at a time: the scores of a block stay in the cache.
-BLOCK = 16_384
+from sbert_cli.errors import UsageError
+from sbert_cli.retrieval.blocks import Blocks, Matrix
+
+BLOCK = 16_384  # rows of the corpus scored at a time,
+QUERIES = 256  # for so many queries: 16 MB of scores stay near the core
+GROUP = 16_384  # queries that share one pass over the corpus
+# Candidates beyond top_k, and the difference of scores that is mere rounding of a product in
+# float32: scores that near are computed again, so that ties are found and broken by row.
+SPARE, NEAR = 16, 1e-6
+CELLS = 1 << 22  # numbers gathered at a time while computing again
+
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hits:
     """The best corpus rows of each query, best first; equal scores by row number."""
 
-    rows: NDArray[np.int64]  # [queries, top_k]
-    scores: NDArray[np.float32]  # [queries, top_k]
+    rows: Rows  # [queries, top_k]
+    scores: Matrix  # [queries, top_k]
 
 
 def search(
-    queries: NDArray[np.float32],
-    corpus: NDArray[np.float32],
-    top_k: int,
-    *,
-    score: Literal["cosine", "dot"] = "cosine",
+    queries: NDArray[Any], corpus: NDArray[Any], top_k: int, score: str = "cosine"
 ) -> Hits:
     """The `top_k` rows of `corpus` [rows, dim] most like each of `queries` [queries, dim].
 
-    By cosine a zero vector is like nothing (0).
+    `score` is cosine (a zero vector is like nothing, 0) or dot. A corpus of fewer rows gives them
+    all; one query may be a vector [dim]. Raises UsageError for widths that differ, NumericalError
+    for vectors that are not finite.
     """
-    scaled = _unit if score == "cosine" else np.asarray
-    asked = scaled(queries)
+    asked, blocks = Blocks(np.atleast_2d(queries), score), Blocks(corpus, score)
+    if asked.vectors.shape[1] != corpus.shape[1]:
+        widths = f"{asked.vectors.shape[1]} dimensions, the corpus {corpus.shape[1]}"
+        raise UsageError(f"the queries have {widths}")
+    if top_k < 1:
+        raise UsageError(f"top_k must be at least 1, not {top_k}")
     top_k = min(top_k, len(corpus))
-    rows = np.empty((len(queries), 0), dtype=np.int64)
-    scores = np.empty((len(queries), 0), dtype=np.float32)
-    for start in range(0, len(corpus), BLOCK):
-        block = scaled(np.asarray(corpus[start : start + BLOCK]))
-        found = asked @ block.T
-        numbers = np.broadcast_to(np.arange(start, start + len(block)), found.shape)
-        scores = np.concatenate([scores, found], axis=1)
-        rows = np.concatenate([rows, numbers], axis=1)
-        # A stable sort keeps the lower row number first among equal scores.
-        keep = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
-        scores = np.take_along_axis(scores, keep, axis=1)
-        rows = np.take_along_axis(rows, keep, axis=1)
+    parts = [
+        _search(asked.take(start, start + GROUP)[: len(asked) - start], blocks, top_k)
+        for start in range(0, len(asked), GROUP)
+    ]
+    if not parts:
+        empty = (0, top_k)
+        return Hits(np.empty(empty, np.int64), np.empty(empty, np.float32))
+    rows, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Hits(rows, scores)
 
 
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = vectors / np.maximum(lengths, 1e-12)
-    return unit
+def _search(asked: Matrix, blocks: Blocks, top_k: int) -> tuple[Rows, Matrix]:
+    """Rows and scores of one group of queries, [queries, top_k] each."""
+    width = min(top_k + SPARE, len(blocks))
+    rows = np.full((len(asked), width), -1, dtype=np.int64)
+    scores = np.full((len(asked), width), -np.inf, dtype=np.float32)
+    largest = 0.0
+    for start in range(0, len(blocks), BLOCK):
+        stop = min(start + BLOCK, len(blocks))
+        block = blocks.take(start, stop)
+        largest = max(largest, blocks.largest(block))
+        for first in range(0, len(asked), QUERIES):
+            part = slice(first, first + QUERIES)
+            found = (asked[part] @ block.T)[:, : stop - start]
+            _merge(rows[part], scores[part], found, start)
+    near = NEAR * largest * np.linalg.norm(asked, axis=1)
+    # Gaps from the best to the first beyond top_k; where one is mere rounding, order is not known.
+    unsure = np.flatnonzero((-np.diff(scores[:, : top_k + 1]) <= near[:, None]).any(axis=1))
+    step = max(1, CELLS // max(1, width * asked.shape[1]))
+    for first in range(0, len(unsure), step):
+        part = unsure[first : first + step]
+        rows[part], scores[part] = _order(asked[part], blocks, rows[part])
+    return rows[:, :top_k], scores[:, :top_k]
+
+
+def _merge(rows: Rows, scores: Matrix, found: Matrix, start: int) -> None:
+    """Put what is better in `found` [queries, block] into the running best, in place."""
+    width = rows.shape[1]
+    better = found > scores[:, -1:]
+    counts = np.count_nonzero(better, axis=1)
+    most = int(counts.max(initial=0))
+    if not most:
+        return
+    if most <= max(width, SPARE):
+        flat = np.flatnonzero(better)
+        owner, column = np.divmod(flat, found.shape[1])
+        place = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
+        columns = np.zeros((len(rows), most), dtype=np.int64)
+        values = np.full((len(rows), most), -np.inf, dtype=np.float32)
+        columns[owner, place] = column
+        values[owner, place] = found[owner, column]
+    else:
+        best = torch.from_numpy(found).topk(min(width, found.shape[1]), sorted=False).indices
+        columns = np.sort(best.numpy(), axis=1)
+        values = np.take_along_axis(found, columns, axis=1)
+    rows_both = np.concatenate([rows, columns + start], axis=1)
+    scores_both = np.concatenate([scores, values], axis=1)
+    # A stable sort keeps the lower row first among equal scores.
+    order = np.argsort(-scores_both, axis=1, kind="stable")[:, :width]
+    rows[:] = np.take_along_axis(rows_both, order, axis=1)
+    scores[:] = np.take_along_axis(scores_both, order, axis=1)
+
+
+def _order(asked: Matrix, blocks: Blocks, rows: Rows) -> tuple[Rows, Matrix]:
+    """The candidates `rows` [queries, width] scored in double precision and put in order."""
+    vectors = blocks.pick(rows.reshape(-1)).reshape(*rows.shape, -1).astype(np.float64)
+    # Not a matrix product: each sum is formed alone, so that equal vectors have equal scores.
+    scores = np.einsum("qd,qwd->qw", asked.astype(np.float64), vectors).astype(np.float32)
+    order = np.lexsort((rows, -scores))
+    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)

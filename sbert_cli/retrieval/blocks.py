@@ -1,0 +1,75 @@
+"""Vectors in blocks, ready to be multiplied: scaled, float32, checked, at most one block copied.
+
+The vectors may be a memory map larger than the memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sbert_cli.engine.similarity import lengths_of, unit
+from sbert_cli.errors import NumericalError, UsageError, unknown
+
+Score = Literal["cosine", "dot"]
+Matrix = NDArray[np.float32]
+
+SCORES = ("cosine", "dot")
+# A whole number of these rows: a matrix product treats its ragged end differently in the last
+# bit, and equal vectors would not tie.
+LANES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The rows of `vectors` [rows, dim] as blocks for a product by `score`."""
+
+    vectors: NDArray[Any]
+    score: str
+
+    def __post_init__(self) -> None:
+        if self.score not in SCORES:
+            raise unknown("score", self.score, SCORES, f"argument score={self.score}")
+        if self.vectors.ndim != 2:
+            raise UsageError(f"vectors must be [rows, dim], not {list(self.vectors.shape)}")
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def take(self, start: int, stop: int) -> Matrix:
+        """Rows `start` to `stop`, with zero rows below up to a whole number of lanes.
+
+        Raises NumericalError for a row that is not finite.
+        """
+        rows = np.asarray(self.vectors[start:stop], dtype=np.float32)
+        padded = np.zeros((-(-len(rows) // LANES) * LANES, rows.shape[1]), dtype=np.float32)
+        self._scale(rows, padded[: len(rows)])
+        bad = ~np.isfinite(padded.sum(axis=1))
+        if bad.any():
+            self._refuse(rows, start)
+        return padded
+
+    def pick(self, rows: NDArray[np.int64]) -> Matrix:
+        """Single rows by number, [rows, dim]."""
+        found = np.asarray(self.vectors[rows], dtype=np.float32)
+        self._scale(found, found)
+        return found
+
+    def largest(self, block: Matrix) -> float:
+        """An upper bound of the length of a block's rows; 1 for cosine."""
+        return 1.0 if self.score == "cosine" else float(lengths_of(block).max(initial=0))
+
+    def _scale(self, rows: Matrix, out: Matrix) -> None:
+        if self.score == "cosine":
+            unit(rows, out)
+        else:
+            out[:] = rows
+
+    def _refuse(self, rows: Matrix, start: int) -> None:
+        finite = np.isfinite(rows).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            raise NumericalError(f"the vector of row {row} holds NaN or infinity")

@@ -1,0 +1,219 @@
+"""Pairs most alike among many vectors: every two rows compared once, in bounded memory.
+
+Only the upper triangle of the table of scores is computed, tile by tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sbert_cli.errors import UsageError
+from sbert_cli.retrieval.blocks import Blocks, Matrix
+from sbert_cli.retrieval.search import search
+
+TILE_ROWS, TILE_COLUMNS = 1_024, 8_192
+CANDIDATES = 1 << 20  # so many new ones are taken before they are weeded out
+NEIGHBOURS = 1 << 26  # rows × top_k from which a bound is sought before the triangle
+NEAR = 1e-5  # far more than a product in float32 may be off
+GATHER = 16_384  # pairs scored at a time at the end
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Pairs of rows, left < right, each once: by score, then left, then right."""
+
+    left: Rows  # [pairs]
+    right: Rows  # [pairs]
+    scores: Matrix  # [pairs]
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+
+class Encoder(Protocol):
+    """What `paraphrase_mining` needs of a model."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors [texts, dim]."""
+        ...
+
+
+def paraphrase_mining(
+    model: Encoder,
+    texts: Sequence[str],
+    *,
+    top_k: int = 100,
+    max_pairs: int = 500_000,
+    score: str = "cosine",
+    min_score: float | None = None,
+) -> Pairs:
+    """The pairs of `texts` most alike, best first: `mine` over the vectors of `model`."""
+    vectors = model.encode(texts)
+    return mine(vectors, top_k=top_k, max_pairs=max_pairs, score=score, min_score=min_score)
+
+
+def mine(
+    vectors: NDArray[Any],
+    *,
+    top_k: int,
+    max_pairs: int,
+    score: str = "cosine",
+    min_score: float | None = None,
+    advance: Callable[[int], None] = lambda rows: None,
+) -> Pairs:
+    """The `max_pairs` pairs of rows of `vectors` [rows, dim] that are most alike, best first.
+
+    A pair counts when one of the two is among the `top_k` nearest of the other, and scores at
+    least `min_score`. `advance` hears how many rows each step finished. Raises UsageError for
+    limits below 1, NumericalError for vectors that are not finite.
+    """
+    blocks = Blocks(vectors, score)
+    for key, value in (("top_k", top_k), ("max_pairs", max_pairs)):
+        if value < 1:
+            raise UsageError(f"{key} must be at least 1, not {value}")
+    rows = len(blocks)
+    found = _Found(rows, min(top_k, max(1, rows - 1)), max_pairs)
+    slack = NEAR * _longest(blocks) ** 2
+    if min_score is not None:
+        found.floor = np.float32(min_score - slack)
+    if rows * found.top_k > NEIGHBOURS and max_pairs // found.top_k < rows // 8:
+        found.floor = max(found.floor, np.float32(_bound(vectors, found, score) - slack))
+    for start in range(0, rows, TILE_ROWS):
+        stop = min(start + TILE_ROWS, rows)
+        upper = blocks.take(start, stop)
+        for first in range(start, rows, TILE_COLUMNS):
+            last = min(first + TILE_COLUMNS, rows)
+            tile = (upper @ blocks.take(first, last).T)[: stop - start, : last - first]
+            found.add(tile, start, first)
+        found.finished = stop
+        advance(stop - start)
+    found.weed()
+    return _finish(blocks, found, min_score)
+
+
+def _longest(blocks: Blocks) -> float:
+    """The length of the longest row: what scores and their rounding are to be measured by."""
+    if blocks.score == "cosine":
+        return 1.0
+    starts = range(0, len(blocks), TILE_COLUMNS)
+    return max((blocks.largest(blocks.take(start, start + TILE_COLUMNS)) for start in starts), default=0)
+
+
+def _bound(vectors: NDArray[Any], found: _Found, score: str) -> float:
+    """A score that the last pair of the result reaches, from a few rows with all neighbours."""
+    some = min(len(vectors), 2 * found.max_pairs // found.top_k + 1)
+    hits = search(vectors[:some], vectors, found.top_k + 1, score)
+    own = np.repeat(np.arange(some), hits.rows.shape[1])
+    other, scores = hits.rows.reshape(-1), hits.scores.reshape(-1)
+    low, high = np.minimum(own, other), np.maximum(own, other)
+    _, once = np.unique(low * len(vectors) + high, return_index=True)
+    once = once[low[once] != high[once]]
+    if len(once) < found.max_pairs:
+        return -np.inf
+    place = len(once) - found.max_pairs
+    return float(np.partition(scores[once], place)[place])
+
+
+class _Found:
+    """The candidates so far, and what a new one must reach."""
+
+    def __init__(self, rows: int, top_k: int, max_pairs: int) -> None:
+        self.rows, self.top_k, self.max_pairs = rows, top_k, max_pairs
+        self.floor = np.float32(-np.inf)  # below it no pair can be among the best max_pairs
+        # The score that a new neighbour of a row must pass to be one of its top_k.
+        self.bar = np.full(rows, -np.inf, dtype=np.float32)
+        self.left = self.right = np.empty(0, dtype=np.int32)
+        self.scores = np.empty(0, dtype=np.float32)
+        self.kept = 0  # candidates that were left after the last weeding
+        self.finished = 0  # rows whose neighbours have all been seen
+
+    def add(self, tile: Matrix, start: int, first: int) -> None:
+        """Take what may count of `tile`, whose corner is row `start`, column `first`."""
+        height, width = tile.shape
+        if first < start + height:  # only right > left
+            tile[np.arange(first, first + width) <= np.arange(start, start + height)[:, None]] = (
+                -np.inf
+            )
+        mine, theirs = self.bar[start : start + height], self.bar[first : first + width]
+        good = tile > np.minimum(mine[:, None], theirs)
+        good &= tile >= np.maximum(self.floor, np.finfo(np.float32).min)
+        if np.count_nonzero(good) > (height + width) * self.top_k:
+            good &= _among_best(tile, self.top_k)
+        row, column = np.divmod(np.flatnonzero(good), width)
+        self.left = np.concatenate([self.left, (row + start).astype(np.int32)])
+        self.right = np.concatenate([self.right, (column + first).astype(np.int32)])
+        self.scores = np.concatenate([self.scores, tile[row, column]])
+        if len(self.left) > 2 * self.kept + CANDIDATES:
+            self.weed()
+
+    def weed(self) -> None:
+        """Drop what cannot count any more."""
+        sure, pending = self._neighbours()
+        if np.count_nonzero(sure) >= self.max_pairs:
+            place = np.count_nonzero(sure) - self.max_pairs
+            self.floor = max(self.floor, np.partition(self.scores[sure], place)[place])
+        kept = (sure | pending) & (self.scores >= self.floor)
+        self.left, self.right, self.scores = self.left[kept], self.right[kept], self.scores[kept]
+        self.kept = len(self.left)
+
+    def _neighbours(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which candidates count for certain, and which may yet; raises the bars on the way."""
+        size = len(self.left)
+        owner = np.concatenate([self.left, self.right])
+        order = np.argsort(_keys(owner, self.scores))
+        ordered = owner[order]
+        starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+        place = np.arange(2 * size) - np.repeat(starts, np.diff(starts, append=2 * size))
+        last = order[place == self.top_k - 1]
+        self.bar[owner[last]] = self.scores[last % size]
+        near = np.empty(2 * size, dtype=bool)
+        near[order] = place < self.top_k
+        final = near & ((owner < self.finished) | (self.top_k >= self.rows - 1))
+        return final[:size] | final[size:], near[:size] | near[size:]
+
+
+def _keys(owner: NDArray[np.int32], scores: Matrix) -> NDArray[np.uint64]:
+    """Integers that sort by owner, then by falling score; the scores are those of both halves.
+
+    Faster than sorting by two arrays.
+    """
+    bits = (scores + np.float32(0)).view(np.int32)  # + 0 makes one zero of two
+    # The bits of positive floats rise with them; those of negative ones fall.
+    falling = ~(bits ^ ((bits >> 31) & 0x7FFFFFFF) ^ -0x80000000)
+    keys = np.empty((len(owner), 2), dtype="<u4")
+    keys[:, 0], keys[:, 1] = np.tile(falling.view(np.uint32), 2), owner
+    result: NDArray[np.uint64] = keys.view("<u8")[:, 0]
+    return result
+
+
+def _among_best(tile: Matrix, top_k: int) -> NDArray[np.bool_]:
+    """Which cells are among the `top_k` best of their row or of their column."""
+    scores = torch.from_numpy(tile)
+    best = torch.zeros(tile.shape, dtype=torch.bool)
+    for dim in (0, 1):
+        size = min(top_k, tile.shape[dim])
+        best.scatter_(dim, scores.topk(size, dim=dim, sorted=False).indices, value=True)
+    result: NDArray[np.bool_] = best.numpy()
+    return result
+
+
+def _finish(blocks: Blocks, found: _Found, min_score: float | None) -> Pairs:
+    """The survivors scored anew, each alone so that equal pairs tie, and put in order."""
+    left, right = found.left.astype(np.int64), found.right.astype(np.int64)
+    scores = np.empty(len(left), dtype=np.float32)
+    for start in range(0, len(left), GATHER):
+        part = slice(start, start + GATHER)
+        np.einsum("ij,ij->i", blocks.pick(left[part]), blocks.pick(right[part]), out=scores[part])
+    if min_score is not None:
+        kept = scores >= min_score
+        left, right, scores = left[kept], right[kept], scores[kept]
+    order = np.lexsort((right, left, -scores))[: found.max_pairs]
+    return Pairs(left[order], right[order], scores[order])
