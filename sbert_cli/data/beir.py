@@ -33,13 +33,13 @@ def read_retrieval(root: Path, split: Held) -> Retrieval:
     question, `<split>-queries.tsv` also duplicate_qids with commas. What is relevant need not be
     there. Raises DataError for other layouts, missing splits and broken lines.
     """
-    if corpus := find_file(root, _packed("corpus.jsonl")):
-        queries = find_file(corpus.parent, _packed("queries.jsonl"))
+    if corpus := find_file(root, packed("corpus.jsonl")):
+        queries = find_file(corpus.parent, packed("queries.jsonl"))
         if queries is None:
             raise _unknown(corpus.parent)
         relevant = _read_qrels(_find_split(corpus.parent / "qrels", split, ""))
         return Retrieval(_read_texts(corpus), _read_texts(queries), relevant)
-    if corpus := find_file(root, _packed("corpus.tsv")):
+    if corpus := find_file(root, packed("corpus.tsv")):
         return _read_quora(corpus, _find_split(corpus.parent, split, "-queries"))
     raise _unknown(root)
 
@@ -57,6 +57,11 @@ def read_table(path: Path, *columns: str) -> Iterator[Cells]:
         raise DataError(f"no column '{missing[0]}' among: {there[:200]}", where=str(path), fix=fix)
     for place, cells in rows.cells([rows.names.index(column) for column in columns]):
         yield place, [str(cell).strip() for cell in cells]
+
+
+def packed(name: str) -> tuple[str, ...]:
+    """The names under which a file may lie: its own, and those of packed copies."""
+    return (name, *(name + suffix for suffix in PACKED))
 
 
 def add_text(texts: dict[str, str], key: str, text: str, place: str) -> None:
@@ -105,7 +110,7 @@ def _read_quora(corpus: Path, questions: Path) -> Retrieval:
 
 def _find_split(folder: Path, split: Held, end: str) -> Path:
     for name in SPLITS[split]:
-        for path in (folder / file for file in _packed(f"{name}{end}.tsv")):
+        for path in (folder / file for file in packed(f"{name}{end}.tsv")):
             if path.is_file():
                 return path
     files = [path.name.split(".")[0] for path in folder.glob(f"*{end}.tsv*")]
@@ -116,10 +121,6 @@ def _find_split(folder: Path, split: Held, end: str) -> Path:
         where=str(folder / f"{split}{end}.tsv"),
         fix=f"evaluator.split={min(names)}" if names else f"the layout is {QUORA if end else BEIR}",
     )
-
-
-def _packed(name: str) -> tuple[str, ...]:
-    return (name, *(name + suffix for suffix in PACKED))
 
 
 def _unknown(root: Path) -> DataError:

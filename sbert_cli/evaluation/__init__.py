@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sbert_cli.evaluation.information_retrieval import InformationRetrieval
+from sbert_cli.evaluation.paraphrase_mining import ParaphraseMining
+from sbert_cli.evaluation.reranking import Reranking
 from sbert_cli.evaluation.result import Result
 from sbert_cli.evaluation.sample import Sample
 from sbert_cli.evaluation.similarity import Encode
@@ -30,6 +32,8 @@ def no_evaluator() -> None:
 EVALUATORS: dict[str, Callable[..., Evaluator | None]] = {
     "information_retrieval": InformationRetrieval,
     "none": no_evaluator,
+    "paraphrase_mining": ParaphraseMining,
+    "reranking": Reranking,
     "sample": Sample,
     "sts": Sts,
     "transfer": Transfer,

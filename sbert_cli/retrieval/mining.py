@@ -104,7 +104,9 @@ def _longest(blocks: Blocks) -> float:
     if blocks.score == "cosine":
         return 1.0
     starts = range(0, len(blocks), TILE_COLUMNS)
-    return max((blocks.largest(blocks.take(start, start + TILE_COLUMNS)) for start in starts), default=0)
+    return max(
+        (blocks.largest(blocks.take(start, start + TILE_COLUMNS)) for start in starts), default=0
+    )
 
 
 def _bound(vectors: NDArray[Any], found: _Found, score: str) -> float:
@@ -139,9 +141,9 @@ class _Found:
         """Take what may count of `tile`, whose corner is row `start`, column `first`."""
         height, width = tile.shape
         if first < start + height:  # only right > left
-            tile[np.arange(first, first + width) <= np.arange(start, start + height)[:, None]] = (
-                -np.inf
-            )
+            tile[
+                np.arange(first, first + width) <= np.arange(start, start + height)[:, None]
+            ] = -np.inf
         mine, theirs = self.bar[start : start + height], self.bar[first : first + width]
         good = tile > np.minimum(mine[:, None], theirs)
         good &= tile >= np.maximum(self.floor, np.finfo(np.float32).min)

@@ -34,9 +34,7 @@ class Hits:
     scores: Matrix  # [queries, top_k]
 
 
-def search(
-    queries: NDArray[Any], corpus: NDArray[Any], top_k: int, score: str = "cosine"
-) -> Hits:
+def search(queries: NDArray[Any], corpus: NDArray[Any], top_k: int, score: str = "cosine") -> Hits:
     """The `top_k` rows of `corpus` [rows, dim] most like each of `queries` [queries, dim].
 
     `score` is cosine (a zero vector is like nothing, 0) or dot. A corpus of fewer rows gives them
