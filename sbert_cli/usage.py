@@ -29,6 +29,8 @@ EXAMPLES = {
         "sbert eval sts model=all-MiniLM-L6-v2",
         "sbert eval sts evaluator.path=pairs.tsv model=runs/train/x/best json=true",
         "sbert eval sts -m model=bert,roberta pooling=mean,max",
+        "sbert eval information_retrieval evaluator.path=./scifact evaluator.primary=map_at_100",
+        "sbert eval transfer evaluator.path=./SentEval/data 'evaluator.tasks=[MR,TREC]'",
     ),
     "search": (
         "sbert search vectors.npy query='how do I bake bread'",
