@@ -180,7 +180,7 @@ def test_settings_of_mining_are_checked(keys: dict[str, Any], tmp_path: Path) ->
 
 def test_samples_need_no_file() -> None:
     duplicates = mining()
-    assert len(duplicates.gold) == 50 and duplicates.name == "sample-duplicates-test"
+    assert len(duplicates.gold) == 200 and duplicates.name == "sample-duplicates-test"
     ranked = reranking(split="dev")
     assert len(ranked.samples) == 50 and len(ranked.samples[0].negative) == 20
     random = np.random.default_rng(0)

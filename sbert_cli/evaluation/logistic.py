@@ -47,35 +47,49 @@ def fit(
     """
     from scipy.optimize import minimize
 
-    rows = _with_one(features)
-    used = np.ones((len(rows), 1), dtype=bool) if used is None else used
+    used = np.ones((len(labels), 1), dtype=bool) if used is None else used
     classes = int(labels.max()) + 1
-    outputs = 1 if classes == 2 else classes
-    shape = (rows.shape[1], outputs, used.shape[1])
-    # Each fit's mean loss, so that all have the same scale.
-    share = (used / used.sum(axis=0)).astype(np.float32)
-    decay = 1.0 / (c * used.sum(axis=0))
-    wanted = np.eye(classes, dtype=np.float32)[labels][:, :, None]
-
-    def objective(flat: Array) -> tuple[float, Array]:
-        weights = flat.reshape(shape)
-        logits = _logits(weights, rows)
-        logits -= logits.max(axis=1, keepdims=True)
-        right = (logits * wanted).sum(axis=1)
-        odds = np.exp(logits, out=logits)
-        total = odds.sum(axis=1, keepdims=True)
-        loss = ((np.log(total[:, 0]) - right) * share).sum(dtype=np.float64)
-        miss = (odds / total - wanted)[:, classes - outputs :] * share[:, None]
-        slope = (rows.T @ miss.reshape(len(rows), -1)).astype(np.float64).reshape(shape)
-        held = weights.copy()
-        held[-1] = 0  # the intercept is not held back
-        slope += decay * held
-        return float(loss + (decay * held**2).sum() / 2), slope.ravel()
-
+    shape = (features.shape[1] + 1, 1 if classes == 2 else classes, used.shape[1])
+    problem = _Problem(
+        shape=shape,
+        rows=_with_one(features),
+        wanted=np.eye(classes, dtype=np.float32)[labels][:, :, None],
+        # Each fit's mean loss, so that all have the same scale.
+        share=(used / used.sum(axis=0)).astype(np.float32),
+        decay=1.0 / (c * used.sum(axis=0)),
+    )
     first = np.zeros(shape) if start is None else start.weights
     options = {"maxiter": MAX_ITERATIONS, "gtol": TOLERANCE, "ftol": 1e-9, "maxcor": 20}
-    found = minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options)
+    found = minimize(problem, first.ravel(), jac=True, method="L-BFGS-B", options=options)
     return Logistic(found.x.reshape(shape))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Problem:
+    """The summed objective of all fits, as a function of the flat weights."""
+
+    shape: tuple[int, int, int]  # dim + 1, outputs, fits
+    rows: NDArray[np.float32]  # [rows, dim + 1]
+    wanted: NDArray[np.float32]  # [rows, classes, 1], one-hot
+    share: NDArray[np.float32]  # [rows, fits], the weight of a row in a fit
+    decay: Array  # [fits], the weight of |w|² / 2
+
+    def __call__(self, flat: Array) -> tuple[float, Array]:
+        """The objective and its slope; the products are in single precision, the sums are not."""
+        weights = flat.reshape(self.shape)
+        logits = _logits(weights, self.rows)
+        logits -= logits.max(axis=1, keepdims=True)
+        right = (logits * self.wanted).sum(axis=1)
+        odds = np.exp(logits, out=logits)
+        total = odds.sum(axis=1, keepdims=True)
+        loss = ((np.log(total[:, 0]) - right) * self.share).sum(dtype=np.float64)
+        miss = (odds / total - self.wanted)[:, -self.shape[1] :] * self.share[:, None]
+        slope = self.rows.T @ miss.reshape(len(miss), -1)
+        held = weights.copy()
+        held[-1] = 0  # the intercept is not held back
+        penalty = (self.decay * held**2).sum() / 2
+        gradient = slope.astype(np.float64).reshape(self.shape) + self.decay * held
+        return float(loss + penalty), gradient.ravel()
 
 
 def _with_one(features: NDArray[Any]) -> NDArray[np.float32]:

@@ -115,7 +115,8 @@ class ParaphraseMining:
     def _read(self) -> tuple[str, Duplicates]:
         """A name and the data: a file of pairs, a folder, or the sample corpus."""
         if self.path is None:
-            made = retrieval(2 * self.seed + (self.split == "test"))
+            # A query for every meaning: so all that say the same are known.
+            made = retrieval(2 * self.seed + (self.split == "test"), meanings=200, queries=200)
             pairs = [(a, b) for a, b in map(sorted, made.relevant.values())]
             return f"sample-duplicates-{self.split}", Duplicates(made.corpus, pairs)
         file = Path(self.path).expanduser()
