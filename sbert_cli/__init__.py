@@ -5,23 +5,39 @@ Importing it loads nothing heavy: the public names arrive when they are first us
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sbert_cli.encoder import SentenceEncoder
     from sbert_cli.engine.embedder import load
+    from sbert_cli.engine.similarity import similarity
+    from sbert_cli.retrieval.clustering import community_detection
+    from sbert_cli.retrieval.mining import paraphrase_mining
+    from sbert_cli.retrieval.search import search
 
-__all__ = ["SentenceEncoder", "__version__", "load"]
+__all__ = [
+    "SentenceEncoder",
+    "__version__",
+    "community_detection",
+    "load",
+    "paraphrase_mining",
+    "search",
+    "similarity",
+]
 __version__ = "0.1.0"
+
+HOMES = {
+    "SentenceEncoder": "encoder",
+    "community_detection": "retrieval.clustering",
+    "load": "engine.embedder",
+    "paraphrase_mining": "retrieval.mining",
+    "search": "retrieval.search",
+    "similarity": "engine.similarity",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name == "load":
-        from sbert_cli.engine.embedder import load
-
-        return load
-    if name == "SentenceEncoder":
-        from sbert_cli.encoder import SentenceEncoder
-
-        return SentenceEncoder
-    raise AttributeError(f"module 'sbert_cli' has no attribute '{name}'")
+    if name not in HOMES:
+        raise AttributeError(f"module 'sbert_cli' has no attribute '{name}'")
+    return getattr(import_module(f"sbert_cli.{HOMES[name]}"), name)

@@ -47,6 +47,13 @@ def write_out(text: str) -> None:
     print(text, flush=True)
 
 
+def ask(prompt: str) -> str | None:
+    """A line that a person types after `prompt`, which is for them alone; None at the end."""
+    print(prompt, end="", file=sys.stderr, flush=True)
+    line = sys.stdin.readline()
+    return line.rstrip("\n") if line else None
+
+
 def write_json(value: object) -> None:
     """One JSON object on stdout; NaN and infinity are refused, as JSON has neither."""
     write_out(json.dumps(value, ensure_ascii=False, allow_nan=False))

@@ -32,7 +32,9 @@ WORDS = {
     "train": Word("a recipe: a bundled name or a .yaml file", "recipe"),
     "encode": Word("the file of texts, - for stdin", "input"),
     "eval": Word("the evaluator", "evaluator"),
-    "search": Word("the file of vectors", "vectors"),
+    "search": Word("what sbert encode wrote, a folder of it, or texts", "source"),
+    "mine": Word("what sbert encode wrote, a folder of it, or texts", "source"),
+    "cluster": Word("what sbert encode wrote, a folder of it, or texts", "source"),
     "download": Word("names of models and datasets", "names", many=True),
 }
 

@@ -35,6 +35,17 @@ EXAMPLES = {
     "search": (
         "sbert search vectors.npy query='how do I bake bread'",
         "sbert search vectors.npy query='[how are you,what is new]' top_k=3",
+        "sbert search corpus.txt model=all-MiniLM-L6-v2",
+        "cat questions.txt | sbert search vectors.npy output=hits.tsv",
+    ),
+    "mine": (
+        "sbert mine corpus.txt model=all-MiniLM-L6-v2",
+        "sbert mine vectors.npy min_score=0.8 output=pairs.tsv",
+    ),
+    "cluster": (
+        "sbert cluster corpus.txt plot=clusters.png",
+        "sbert cluster vectors.npy method=kmeans clusters=10 output=clusters.tsv",
+        "sbert cluster vectors.npy method=agglomerative threshold=0.6",
     ),
     "download": (
         "sbert download all-MiniLM-L6-v2 stsb nli",

@@ -57,7 +57,7 @@ def test_unquote_undoes_quote(text: str) -> None:
 
 @pytest.mark.parametrize("name", NASTY, ids=ascii)
 @pytest.mark.parametrize(
-    ("command", "key"), [("encode", "input"), ("search", "vectors")], ids=["encode", "search"]
+    ("command", "key"), [("encode", "input"), ("search", "source")], ids=["encode", "search"]
 )
 def test_a_word_is_a_value_unchanged(command: str, key: str, name: str) -> None:
     line = expand(command, parse([name], choices.is_key))

@@ -5,7 +5,7 @@ One object serves `encode`, `eval`, `search` and the evaluations during training
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sbert_cli.encoder import SentenceEncoder, load_folder
+from sbert_cli.encoder import Features, SentenceEncoder, Tokens, load_folder
+from sbert_cli.encoder.pretrained import position_limit
+from sbert_cli.encoder.tokenizer import TextTokenizer
 from sbert_cli.engine.device import Compute, choose
-from sbert_cli.engine.packing import pack, plan
+from sbert_cli.engine.packing import Rows, pack, plan
 from sbert_cli.engine.settings import EngineSettings
+from sbert_cli.engine.similarity import similarity
 from sbert_cli.errors import NumericalError, UsageError
 from sbert_cli.hub import find_model
 
@@ -48,59 +51,149 @@ class Embedder:
         self, encoder: SentenceEncoder, compute: Compute, output: Output | None = None
     ) -> None:
         self.output = output or Output()
-        size = self.output.truncate_dim
-        if size is not None and not 0 < size <= encoder.dim:
-            raise UsageError(
-                f"truncate_dim must lie from 1 to the model's {encoder.dim} dimensions, not {size}",
-                where=f"config key truncate_dim={size}",
-            )
         self.encoder = encoder.to(compute.device)
         self.compute = compute
         self.count = Count()
-        self._prompt_length = encoder.tokenizer.prompt_length(self.output.prompt)
+        self._check_size(self.output.truncate_dim)
 
     @property
     def dim(self) -> int:
         """Width of the vectors."""
         return self.output.truncate_dim or self.encoder.dim
 
-    def encode(
-        self, texts: Sequence[str], advance: Callable[[int], None] = lambda texts: None
-    ) -> Vectors:
-        """Vectors [texts, dim] in the order of `texts`; equal texts are computed once.
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return self.compute.device
 
-        `advance` hears how many texts each batch finished. Raises NumericalError naming the
-        first text whose vector is not finite.
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """The model's tokenizer; that of transformers is its `pretrained`."""
+        return self.encoder.tokenizer
+
+    @property
+    def max_seq_length(self) -> int | None:
+        """Longest text in tokens, special tokens included; longer ones are cut. None: no limit.
+
+        Setting it raises UsageError for more than the model has positions for.
         """
-        prompt = self.output.prompt
+        return self.encoder.max_seq_length
+
+    @max_seq_length.setter
+    def max_seq_length(self, limit: int | None) -> None:
+        most = position_limit(
+            getattr(getattr(self.encoder.chain[0], "model", None), "config", None)
+        )
+        if limit is not None and not 0 < limit <= (most or limit):
+            upper = f"from 1 to the model's {most} positions" if most else "at least 1"
+            raise UsageError(f"max_seq_length must lie {upper}, not {limit}")
+        self.encoder.tokenizer.max_seq_length = limit
+
+    def encode(
+        self,
+        texts: Sequence[str] | str,
+        advance: Callable[[int], None] = lambda texts: None,
+        *,
+        normalize: bool | None = None,
+        truncate_dim: int | None = None,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
+    ) -> Vectors:
+        """Vectors [texts, dim] in the order of `texts`, one vector [dim] for a single text.
+
+        Equal texts are computed once. What is None is as the embedder was made. `advance` hears
+        how many texts each batch finished. Raises NumericalError naming the first text whose
+        vector is not finite, UsageError for a prompt or a size that the model does not have.
+        """
+        single = isinstance(texts, str)
+        texts = [texts] if isinstance(texts, str) else texts
+        output = self._output(normalize, truncate_dim, prompt, prompt_name)
+        tokens, inverse = self._tokenize(texts, output.prompt)
+        copies = np.bincount(inverse, minlength=len(tokens))
+        unique = np.empty((len(tokens), output.truncate_dim or self.encoder.dim), dtype=np.float32)
+        for rows, _, vectors in self._run(tokens, output.prompt):
+            unique[rows] = _finish(vectors, output).cpu().numpy()
+            advance(int(copies[rows].sum()))
+        self._check(unique, inverse, texts)
+        self._add(tokens, copies)
+        result = unique[inverse] if len(unique) < len(texts) else unique
+        return result[0] if single else result
+
+    def tokens(self, texts: Sequence[str] | str, *, prompt: str | None = None) -> list[Vectors]:
+        """The vectors of the tokens of each text, [tokens, dim], special tokens included.
+
+        One array a text, as long as the text itself: nothing is padded. A single text gives a
+        list of one.
+        """
+        texts = [texts] if isinstance(texts, str) else texts
+        prompt = self.output.prompt if prompt is None else prompt
+        tokens, inverse = self._tokenize(texts, prompt)
+        unique: list[Vectors] = [np.empty(0, dtype=np.float32)] * len(tokens)
+        for rows, features, _ in self._run(tokens, prompt):
+            flat = features.token_vectors().float().cpu().numpy()
+            ends = np.cumsum(tokens.lengths[rows])[:-1]
+            for row, vectors in zip(rows, np.split(flat, ends), strict=True):
+                unique[row] = vectors
+        self._add(tokens, np.bincount(inverse, minlength=len(tokens)))
+        return [unique[row] for row in inverse]
+
+    def similarity(self, a: Vectors, b: Vectors) -> Vectors:
+        """How alike all vectors of `a` [n, dim] and `b` [m, dim] are, [n, m].
+
+        By the function that the model's folder names: cosine, dot, or a negated distance.
+        """
+        return similarity(a, b, self.encoder.card.similarity)
+
+    def _output(
+        self, normalize: bool | None, size: int | None, prompt: str | None, name: str | None
+    ) -> Output:
+        """The embedder's own output, but for what a call asks for."""
+        own = self.output
+        self._check_size(size)
+        asked = prompt is not None or name is not None
+        return Output(
+            own.normalize if normalize is None else normalize,
+            own.truncate_dim if size is None else size,
+            self.encoder.prompt(prompt, name) if asked else own.prompt,
+        )
+
+    def _check_size(self, size: int | None) -> None:
+        if size is not None and not 0 < size <= self.encoder.dim:
+            raise UsageError(
+                f"truncate_dim must lie from 1 to the model's {self.encoder.dim} dimensions, "
+                f"not {size}",
+                where=f"config key truncate_dim={size}",
+            )
+
+    def _tokenize(self, texts: Sequence[str], prompt: str) -> tuple[Tokens, NDArray[np.int64]]:
+        """The tokens of the distinct texts, and which of them each text is."""
         index: dict[str, int] = {}
         inverse = np.fromiter(
             (index.setdefault(prompt + text, len(index)) for text in texts), np.int64, len(texts)
         )
-        copies = np.bincount(inverse, minlength=len(index))
-        tokens = self.encoder.tokenizer(list(index))
-        unique = np.empty((len(index), self.dim), dtype=np.float32)
+        return self.encoder.tokenizer(list(index)), inverse
+
+    def _run(self, tokens: Tokens, prompt: str) -> Iterator[tuple[Rows, Features, torch.Tensor]]:
+        """Of each batch its row numbers, its features and its sentence vectors."""
+        prompt_length = self.encoder.tokenizer.prompt_length(prompt)
         training = self.encoder.training
         self.encoder.eval()
-        with torch.inference_mode():
+        try:
             for rows in plan(tokens.lengths, self.compute.token_budget):
                 features, order = pack(
-                    tokens, rows, device=self.compute.device, prompt_length=self._prompt_length
+                    tokens, rows, device=self.compute.device, prompt_length=prompt_length
                 )
-                with self.compute.autocast():
+                # Not around the yield: both would hold in the caller's code too.
+                with torch.inference_mode(), self.compute.autocast():
                     vectors = self.encoder(features)
-                unique[rows[order]] = self._finish(vectors).cpu().numpy()
-                advance(int(copies[rows].sum()))
-        self.encoder.train(training)
-        self._check(unique, inverse, texts)
-        self.count.texts += len(texts)
+                yield rows[order], features, vectors
+        finally:
+            self.encoder.train(training)
+
+    def _add(self, tokens: Tokens, copies: NDArray[np.int64]) -> None:
+        self.count.texts += int(copies.sum())
         self.count.tokens += int((tokens.lengths * copies).sum())
         self.count.truncated += int((tokens.truncated * copies).sum())
-        return unique[inverse] if len(index) < len(texts) else unique
-
-    def _finish(self, vectors: torch.Tensor) -> torch.Tensor:
-        vectors = vectors.float()[:, : self.dim]
-        return torch.nn.functional.normalize(vectors, dim=1) if self.output.normalize else vectors
 
     def _check(self, unique: Vectors, inverse: NDArray[np.int64], texts: Sequence[str]) -> None:
         finite = np.asarray(np.isfinite(unique).all(axis=1))
@@ -111,6 +204,13 @@ class Embedder:
                 where=f"text '{texts[row][:60]}'",
                 fix="engine.precision=fp32, or check the model's weights",
             )
+
+
+def _finish(vectors: torch.Tensor, output: Output) -> torch.Tensor:
+    """Sentence vectors as they are given out: in fp32, cut, scaled."""
+    with torch.inference_mode():
+        vectors = vectors.float()[:, : output.truncate_dim]
+        return torch.nn.functional.normalize(vectors, dim=1) if output.normalize else vectors
 
 
 def load(
@@ -125,4 +225,5 @@ def load(
     encoder = load_folder(find_model(str(name), offline=False))
     if encoder.pooling is None:
         raise UsageError(f"'{name}' is a bare encoder without pooling", where=str(name))
-    return Embedder(encoder, choose(settings), Output(normalize=normalize))
+    output = Output(normalize, prompt=encoder.prompt(None, None))
+    return Embedder(encoder, choose(settings), output)

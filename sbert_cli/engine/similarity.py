@@ -25,14 +25,15 @@ def unit(vectors: NDArray[Any], out: Lengths | None = None) -> Lengths:
 
     `out` receives them where it is given, so that a block needs no memory of its own.
     """
-    rows = np.asarray(vectors, dtype=np.float32)
+    rows: Lengths = np.asarray(vectors, dtype=np.float32)
     lengths = lengths_of(rows)
     if not ((lengths > SMALL) & (lengths < LARGE)).all():
         largest = np.abs(rows).max(axis=1, initial=0)
-        rows = rows / np.where(largest > 0, largest, 1)[:, None]
+        with np.errstate(invalid="ignore"):  # infinity becomes NaN
+            rows = np.divide(rows, np.where(largest > 0, largest, 1)[:, None])
         lengths = lengths_of(rows)
     scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    with np.errstate(invalid="ignore"):  # infinity becomes NaN
+    with np.errstate(invalid="ignore"):
         result: Lengths = np.multiply(rows, scale[:, None], out=out)
     return result
 
@@ -124,7 +125,8 @@ def _unit_any(vectors: Floats) -> Floats:
     if vectors.dtype == np.float32:
         return unit(vectors)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    result: Floats = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return result
 
 
 def _distance(a: Floats, b: Floats, metric: str) -> Floats:

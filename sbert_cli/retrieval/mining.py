@@ -104,9 +104,8 @@ def _longest(blocks: Blocks) -> float:
     if blocks.score == "cosine":
         return 1.0
     starts = range(0, len(blocks), TILE_COLUMNS)
-    return max(
-        (blocks.largest(blocks.take(start, start + TILE_COLUMNS)) for start in starts), default=0
-    )
+    parts = (blocks.take(start, start + TILE_COLUMNS) for start in starts)
+    return max(map(blocks.largest, parts), default=0)
 
 
 def _bound(vectors: NDArray[Any], found: _Found, score: str) -> float:

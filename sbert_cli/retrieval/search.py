@@ -49,7 +49,7 @@ def search(queries: NDArray[Any], corpus: NDArray[Any], top_k: int, score: str =
         raise UsageError(f"top_k must be at least 1, not {top_k}")
     top_k = min(top_k, len(corpus))
     parts = [
-        _search(asked.take(start, start + GROUP)[: len(asked) - start], blocks, top_k)
+        _search(asked.take(start, start + GROUP)[: min(GROUP, len(asked) - start)], blocks, top_k)
         for start in range(0, len(asked), GROUP)
     ]
     if not parts:
@@ -78,8 +78,8 @@ def _search(asked: Matrix, blocks: Blocks, top_k: int) -> tuple[Rows, Matrix]:
     unsure = np.flatnonzero((-np.diff(scores[:, : top_k + 1]) <= near[:, None]).any(axis=1))
     step = max(1, CELLS // max(1, width * asked.shape[1]))
     for first in range(0, len(unsure), step):
-        part = unsure[first : first + step]
-        rows[part], scores[part] = _order(asked[part], blocks, rows[part])
+        few = unsure[first : first + step]
+        rows[few], scores[few] = _order(asked[few], blocks, rows[few])
     return rows[:, :top_k], scores[:, :top_k]
 
 

@@ -1,0 +1,83 @@
+"""sbert mine: the pairs of a corpus whose texts are most alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sbert_cli import console
+from sbert_cli.commands.corpus import GROUPS, Corpus, read_corpus
+from sbert_cli.commands.encode import check_prompt
+from sbert_cli.commands.output import check_output, rounded, write_rows
+from sbert_cli.config import plain, settings
+from sbert_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from sbert_cli.retrieval.mining import Pairs
+
+HEADER = ("score", "left", "right", "left_text", "right_text")
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class MineSettings:
+    """The keys of configs/mine.yaml."""
+
+    source: str
+    top_k: int
+    max_pairs: int
+    min_score: float | None
+    output: str | None
+    overwrite: bool
+    column: str | None
+    prompt: str | None
+    prompt_name: str | None
+    offline: bool
+    json: bool
+
+    def __post_init__(self) -> None:
+        for key in ("top_k", "max_pairs"):
+            if getattr(self, key) < 1:
+                raise UsageError(
+                    f"{key} must be at least 1", where=f"config key {key}={getattr(self, key)}"
+                )
+        check_prompt(self.prompt, self.prompt_name)
+
+
+def run(cfg: DictConfig) -> None:
+    """Compare every text with every other, show the pairs most alike."""
+    config = plain(cfg)
+    asked = settings(MineSettings, config, GROUPS)
+    check_output(asked.output, overwrite=asked.overwrite)
+    corpus = read_corpus(config)
+    from sbert_cli.retrieval.mining import mine
+
+    with console.progress("comparing", len(corpus.vectors)) as bar:
+        pairs = mine(
+            corpus.vectors,
+            top_k=asked.top_k,
+            max_pairs=asked.max_pairs,
+            min_score=asked.min_score,
+            advance=bar.advance,
+        )
+    if asked.output:
+        write_rows(asked.output, HEADER, _rows(corpus, pairs, len(pairs)))
+    if asked.json and asked.output != "-":
+        shown = len(pairs) if asked.output is None else SHOWN
+        listed = [dict(zip(HEADER, row, strict=True)) for row in _rows(corpus, pairs, shown)]
+        outcome = {"rows": len(corpus.vectors), "found": len(pairs), "output": asked.output}
+        console.write_json({**outcome, "pairs": listed})
+    elif asked.output is None:
+        rows = [(s, i + 1, j + 1, a, b) for s, i, j, a, b in _rows(corpus, pairs, SHOWN)]
+        console.show_table("", ("cosine", "row", "row", "text", "text"), rows, data=True)
+    where = f"→ {asked.output}" if asked.output else f"(the first {SHOWN} are shown)"
+    console.note(f"{len(pairs):,} pairs of {len(corpus.vectors):,} texts {where}")
+
+
+def _rows(corpus: Corpus, pairs: Pairs, most: int) -> Iterator[tuple[float, int, int, str, str]]:
+    found = zip(pairs.scores[:most], pairs.left[:most], pairs.right[:most], strict=True)
+    for score, left, right in found:
+        yield rounded(score), int(left), int(right), corpus.texts[left], corpus.texts[right]

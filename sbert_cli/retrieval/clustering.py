@@ -1,0 +1,191 @@
+"""Groups of vectors that lie together: communities by threshold, k-means, agglomerative.
+
+Every method gives its clusters in the same form: largest first, each with its most central row
+first. scikit-learn is needed for the last two only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sbert_cli.engine.similarity import unit
+from sbert_cli.errors import ResourceError, UsageError
+from sbert_cli.retrieval.blocks import Blocks, Matrix
+
+ROWS, COLUMNS = 1_024, 8_192  # of the table of cosines, at a time
+CENTRES = 256  # communities looked at together
+MOST_AGGLOMERATIVE = 20_000  # rows; its tables of distances then take 5 GB
+
+Clusters = list[NDArray[np.int64]]
+
+
+def community_detection(
+    vectors: NDArray[Any], threshold: float = 0.75, min_size: int = 10
+) -> list[list[int]]:
+    """Communities of rows whose cosine to a central row is at least `threshold`.
+
+    Each is a list of row numbers, the central row first, then by falling cosine. None shares a
+    row with another; the largest come first, those below `min_size` not at all.
+    """
+    return [rows.tolist() for rows in communities(vectors, threshold=threshold, min_size=min_size)]
+
+
+def communities(vectors: NDArray[Any], *, threshold: float, min_size: int) -> Clusters:
+    """`community_detection` as arrays.
+
+    Rows with the most neighbours claim theirs first. Only the counts are kept of the whole table
+    of cosines, so memory grows with the rows, not with their pairs.
+    """
+    blocks = Blocks(vectors, "cosine")
+    counts = _count_neighbours(blocks, threshold)
+    centres = np.flatnonzero(counts >= min_size)
+    centres = centres[np.argsort(-counts[centres], kind="stable")]
+    free = np.ones(len(blocks), dtype=bool)
+    found: Clusters = []
+    while len(centres := centres[free[centres]]):
+        some, centres = centres[:CENTRES], centres[CENTRES:]
+        for centre, (rows, cosines) in zip(some, _neighbours(blocks, some, threshold), strict=True):
+            if not free[centre]:
+                continue
+            kept = free[rows] & (rows != centre)
+            if np.count_nonzero(kept) + 1 < min_size:
+                continue
+            rows, cosines = rows[kept], cosines[kept]
+            rows = np.concatenate([[centre], rows[np.lexsort((rows, -cosines))]])
+            free[rows] = False
+            found.append(rows)
+    return sorted(found, key=len, reverse=True)
+
+
+def _count_neighbours(blocks: Blocks, threshold: float) -> NDArray[np.int64]:
+    counts = np.zeros(len(blocks), dtype=np.int64)
+    for start in range(0, len(blocks), ROWS):
+        stop = min(start + ROWS, len(blocks))
+        upper = blocks.take(start, stop)[: stop - start]
+        for first in range(start, len(blocks), COLUMNS):
+            last = min(first + COLUMNS, len(blocks))
+            close = (upper @ blocks.take(first, last).T)[:, : last - first] >= threshold
+            if first == start:  # the corner holds each pair twice, and each row itself
+                close[:, : stop - start] = np.triu(close[:, : stop - start], 1)
+            counts[start:stop] += np.count_nonzero(close, axis=1)
+            counts[first:last] += np.count_nonzero(close, axis=0)
+    return counts + 1
+
+
+def _neighbours(
+    blocks: Blocks, centres: NDArray[np.int64], threshold: float
+) -> list[tuple[NDArray[np.int64], Matrix]]:
+    """For each centre the rows at least as near as `threshold`, and their cosines."""
+    asked = blocks.pick(centres)
+    parts = []
+    for first in range(0, len(blocks), COLUMNS):
+        last = min(first + COLUMNS, len(blocks))
+        cosines = (asked @ blocks.take(first, last).T)[:, : last - first]
+        owner, column = np.nonzero(cosines >= threshold)
+        parts.append((owner, column + first, cosines[owner, column]))
+    owner, rows, cosines = (np.concatenate(part) for part in zip(*parts, strict=True))
+    order = np.argsort(owner, kind="stable")
+    cuts = np.searchsorted(owner[order], np.arange(1, len(centres)))
+    return list(zip(np.split(rows[order], cuts), np.split(cosines[order], cuts), strict=True))
+
+
+def kmeans(vectors: NDArray[Any], *, clusters: int, min_size: int, seed: int) -> Clusters:
+    """`clusters` groups by k-means (Lloyd 1982, k-means++ start) over vectors of length 1.
+
+    Raises UsageError without scikit-learn, and for more clusters than rows.
+    """
+    cluster = _sklearn()
+    _check_count(clusters, len(vectors))
+    model = cluster.KMeans(n_clusters=clusters, n_init=10, random_state=seed)
+    return _grouped(vectors, model.fit_predict(unit(vectors)), min_size)
+
+
+def agglomerative(
+    vectors: NDArray[Any], *, clusters: int | None, threshold: float, min_size: int
+) -> Clusters:
+    """Groups merged bottom-up by their mean cosine (average linkage).
+
+    Down to `clusters` groups; where that is None, while the mean cosine of the two nearest groups
+    is at least `threshold`. Raises UsageError without scikit-learn and for more clusters than
+    rows, ResourceError for more rows than its table of all pairs allows.
+    """
+    cluster = _sklearn()
+    if clusters is not None:
+        _check_count(clusters, len(vectors))
+    if len(vectors) > MOST_AGGLOMERATIVE:
+        raise ResourceError(
+            f"agglomerative clustering of {len(vectors):,} rows needs a table of all pairs",
+            where=f"at most {MOST_AGGLOMERATIVE:,} rows",
+            fix="method=communities or method=kmeans clusters=...",
+        )
+    if len(vectors) < 2:
+        return _grouped(vectors, np.zeros(len(vectors), dtype=np.int64), min_size)
+    # scikit-learn refuses the cosine of a zero row; over unit rows it is this product.
+    rows = unit(vectors).astype(np.float64)
+    distances = np.clip(1 - rows @ rows.T, 0, 2)
+    np.fill_diagonal(distances, 0)
+    model = cluster.AgglomerativeClustering(
+        n_clusters=clusters,
+        # It stops at this distance; the next larger one still merges at the threshold itself.
+        distance_threshold=None if clusters else float(np.nextafter(1 - threshold, 2)),
+        metric="precomputed",
+        linkage="average",
+    )
+    return _grouped(vectors, model.fit_predict(distances), min_size)
+
+
+def _grouped(vectors: NDArray[Any], labels: NDArray[Any], min_size: int) -> Clusters:
+    """Rows by label, each group by falling cosine to its mean, the largest group first."""
+    found: Clusters = []
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) >= min_size:
+            members = unit(vectors[rows])
+            order = np.argsort(-(members @ members.mean(axis=0)), kind="stable")
+            found.append(rows[order])
+    return sorted(found, key=lambda rows: (-len(rows), rows.min()))
+
+
+def _check_count(clusters: int, rows: int) -> None:
+    if clusters > rows:
+        raise UsageError(
+            f"{rows} texts cannot make {clusters} clusters", where=f"config key clusters={clusters}"
+        )
+
+
+def _sklearn() -> Any:
+    try:
+        from sklearn import cluster
+    except ImportError:
+        raise UsageError(
+            "this method needs scikit-learn, which is not installed",
+            where="config key method",
+            fix='pip install "sbert-cli[cluster]", or method=communities',
+        ) from None
+    return cluster
+
+
+def project(vectors: NDArray[Any]) -> NDArray[np.float64]:
+    """The two principal components of the rows scaled to length 1, [rows, 2].
+
+    By a singular value decomposition of their covariance (Pearson 1901); each axis points to
+    where its largest weight is positive.
+    """
+    rows = unit(vectors).astype(np.float64)
+    rows -= rows.sum(axis=0) / max(1, len(rows))
+    axes = np.linalg.svd(rows.T @ rows, hermitian=True)[2][:2]
+    axes *= np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1))
+    result = np.zeros((len(rows), 2))
+    result[:, : len(axes)] = rows @ axes.T
+    return result
+
+
+METHODS: dict[str, Callable[..., Clusters]] = {
+    "communities": communities,
+    "kmeans": kmeans,
+    "agglomerative": agglomerative,
+}
