@@ -267,17 +267,22 @@ def test_sample_differs_by_split_and_runs_from_the_command_line(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["cranfield", "cisi"])
-def test_real_sets_equal_sentence_transformers(name: str, tmp_path: Path) -> None:
+def test_real_sets_equal_sentence_transformers(name: str) -> None:
     from sentence_transformers import SentenceTransformer
 
     from sbert_cli.engine.embedder import load
 
-    folder = real_data() / "retrieval" / name
-    ours = make(path=str(folder))
+    ours = make(path=str(real_data() / "retrieval" / name))
+    texts = [*ours.queries.values(), *ours.corpus.values()]
+    vectors = dict(zip(texts, load(minilm_folder(), device="cpu").encode(texts), strict=True))
+    found = ours(lambda wanted: np.array([vectors[text] for text in wanted]))
     relevant = dict(zip(ours.queries, ours.relevant, strict=True))
     theirs = oracle.InformationRetrievalEvaluator(ours.queries, ours.corpus, relevant, name="x")
-    expected = theirs(SentenceTransformer(str(minilm_folder()), device="cpu"))
-    found = ours(load(minilm_folder(), device="cpu").encode)
+    theirs.store_metrics_in_model_card_data = lambda *_: None
+    # One set from the text on with their model, the other, to save time, with our vectors.
+    whole = name == "cranfield"
+    model = SentenceTransformer(str(minilm_folder()), device="cpu") if whole else stand_in(vectors)
+    expected = theirs(model)
     for key in ("ndcg_at_10", "map_at_100", "recall_at_10"):
         want = 100 * expected[f"x_cosine_{key.replace('_at_', '@')}"]
-        assert found.metrics[key] == pytest.approx(want, abs=0.02), key
+        assert found.metrics[key] == pytest.approx(want, abs=0.02 if whole else 1e-3), key

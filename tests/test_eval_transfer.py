@@ -17,7 +17,7 @@ from sbert_cli.errors import DataError, UsageError
 from sbert_cli.evaluation import EVALUATORS
 from sbert_cli.evaluation.logistic import fit
 from sbert_cli.evaluation.transfer import GRID, cross_validate, stratified
-from tests.models import minilm_folder, real_data
+from tests.models import minilm_folder, once, real_data
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -207,7 +207,7 @@ def test_real_trec_equals_sklearn() -> None:
     sklearn = pytest.importorskip("sklearn.linear_model")
     from sbert_cli.engine.embedder import load
 
-    encode = load(minilm_folder(), device="cpu").encode
+    encode = once(load(minilm_folder(), device="cpu").encode)
     evaluator = make(real_data() / "senteval", "TREC")
     found = evaluator(encode)
     (score,) = found.scores
