@@ -34,6 +34,8 @@ EXAMPLES = {
         "sbert eval mse en-de.tsv.gz model=runs/train/x/best teacher=all-MiniLM-L6-v2",
         "sbert eval sequential +evaluator@evaluator.evaluators.a=sts "
         "+evaluator@evaluator.evaluators.b=sample",
+        "sbert eval information_retrieval evaluator.path=./scifact evaluator.primary=map_at_100",
+        "sbert eval transfer evaluator.path=./SentEval/data 'evaluator.tasks=[MR,TREC]'",
     ),
     "search": (
         "sbert search vectors.npy query='how do I bake bread'",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,18 @@ def family_encoder(model_type: str, mode: str = "mean") -> SentenceEncoder:
     tokenizer = TextTokenizer(BertTokenizer(vocab=vocab), max_seq_length=24)
     transformer = Transformer(model, tokenizer)
     return SentenceEncoder([transformer, Pooling(transformer.dim, (mode,))])
+
+
+def once(encode: Callable[[list[str]], Any]) -> Callable[[list[str]], Any]:
+    """`encode` that computes each list of texts once."""
+    known: dict[tuple[str, ...], Any] = {}
+
+    def cached(texts: list[str]) -> Any:
+        if tuple(texts) not in known:
+            known[tuple(texts)] = encode(texts)
+        return known[tuple(texts)]
+
+    return cached
 
 
 def minilm_folder() -> Path:

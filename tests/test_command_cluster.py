@@ -12,7 +12,7 @@ import pytest
 
 from sbert_cli.encoder import save_folder
 from sbert_cli.engine.embedder import load
-from sbert_cli.report.plots import clusters as draw
+from sbert_cli.report import clusters as draw
 from sbert_cli.retrieval.clustering import agglomerative, community_detection, kmeans
 from tests.models import TEXTS, minilm_folder, tiny_encoder
 

@@ -164,3 +164,10 @@ def test_unit_keeps_the_direction_of_tiny_and_huge_vectors(scale: float) -> None
     expected = torch.nn.functional.normalize(torch.from_numpy(vectors), dim=1).numpy()
     found = unit(vectors * np.float32(scale))
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_search_breaks_ties_by_row_where_far_more_rows_tie_than_are_asked_for() -> None:
+    corpus = np.ones((500, 4), dtype=np.float32)
+    corpus[400] = 3.0
+    hits = search(np.ones((2, 4), dtype=np.float32), corpus, top_k=3, score="dot")
+    assert hits.rows.tolist() == [[400, 0, 1]] * 2

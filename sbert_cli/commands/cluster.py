@@ -143,7 +143,7 @@ def _report(asked: ClusterSettings, corpus: Corpus, clusters: Clusters) -> dict[
 
 
 def _plot(corpus: Corpus, clusters: Clusters, labels: NDArray[np.int64], out: Path) -> None:
-    from sbert_cli.report.plots import clusters as draw
+    from sbert_cli.report import clusters as draw
     from sbert_cli.retrieval.clustering import project
 
     names = [_short(corpus.texts[rows[0]]) for rows in clusters]

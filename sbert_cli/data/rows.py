@@ -208,6 +208,11 @@ class JsonLines(_FromSource):
                 ) from None
             yield f"{self._name}:{number}", values
 
+    def objects(self) -> Iterator[tuple[str, dict[str, object]]]:
+        """Place and all of every object, for layouts whose keys differ from line to line."""
+        for number, item in self._objects:
+            yield f"{self._name}:{number}", item
+
     def _read(self, source: Source) -> Iterator[tuple[int, dict[str, object]]]:
         for number, line in enumerate(source.lines(), 1):
             if line.isspace():

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sbert_cli.evaluation.binary import Binary
+from sbert_cli.evaluation.information_retrieval import InformationRetrieval
 from sbert_cli.evaluation.label_accuracy import Classify, LabelAccuracy
 from sbert_cli.evaluation.mse import Mse
 from sbert_cli.evaluation.mse_languages import MseLanguages
+from sbert_cli.evaluation.paraphrase_mining import ParaphraseMining
+from sbert_cli.evaluation.reranking import Reranking
 from sbert_cli.evaluation.result import Result
 from sbert_cli.evaluation.sample import Sample
 from sbert_cli.evaluation.sequential import Sequential
 from sbert_cli.evaluation.sts import Sts
+from sbert_cli.evaluation.transfer import Transfer
 from sbert_cli.evaluation.translation import Translation
 from sbert_cli.evaluation.triplet import Triplet
 from sbert_cli.evaluation.vectors import Encode
@@ -37,12 +41,16 @@ EVALUATORS: dict[str, Callable[..., Evaluator | None]] = {
     "label_accuracy": LabelAccuracy,
     "mse": Mse,
     "mse_languages": MseLanguages,
+    "information_retrieval": InformationRetrieval,
     "none": no_evaluator,
+    "paraphrase_mining": ParaphraseMining,
+    "reranking": Reranking,
     "sample": Sample,
     "sequential": Sequential,
     "sts": Sts,
     "translation": Translation,
     "triplet": Triplet,
+    "transfer": Transfer,
 }
 
 __all__ = ["EVALUATORS", "Classify", "Encode", "Evaluator", "Result"]

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from sbert_cli.report.cluster_plot import clusters
+from sbert_cli.report.evaluation_plots import histogram, recall_curve, scatter
 from sbert_cli.report.html import Section, write_report
-from sbert_cli.report.plots import curves, histogram, scatter
+from sbert_cli.report.training_plots import curves
 
-__all__ = ["Section", "curves", "histogram", "scatter", "write_report"]
+__all__ = [
+    "Section",
+    "clusters",
+    "curves",
+    "histogram",
+    "recall_curve",
+    "scatter",
+    "write_report",
+]

@@ -100,8 +100,7 @@ def _merge(rows: Rows, scores: Matrix, found: Matrix, start: int) -> None:
         columns[owner, place] = column
         values[owner, place] = found[owner, column]
     else:
-        best = torch.from_numpy(found).topk(min(width, found.shape[1]), sorted=False).indices
-        columns = np.sort(best.numpy(), axis=1)
+        columns = _best_columns(found, min(width, found.shape[1]))
         values = np.take_along_axis(found, columns, axis=1)
     rows_both = np.concatenate([rows, columns + start], axis=1)
     scores_both = np.concatenate([scores, values], axis=1)
@@ -109,6 +108,21 @@ def _merge(rows: Rows, scores: Matrix, found: Matrix, start: int) -> None:
     order = np.argsort(-scores_both, axis=1, kind="stable")[:, :width]
     rows[:] = np.take_along_axis(rows_both, order, axis=1)
     scores[:] = np.take_along_axis(scores_both, order, axis=1)
+
+
+def _best_columns(found: Matrix, width: int) -> Rows:
+    """The `width` best columns of each row of `found`, in rising order; ties by lower column."""
+    best = torch.from_numpy(found).topk(width, sorted=False)
+    columns = np.sort(best.indices.numpy(), axis=1)
+    last = best.values.numpy().min(axis=1, keepdims=True)
+    # Of columns that tie for the last places torch takes any.
+    tied = np.flatnonzero(np.count_nonzero(found >= last, axis=1) > width)
+    if len(tied):
+        above, equal = found[tied] > last[tied], found[tied] == last[tied]
+        places = width - np.count_nonzero(above, axis=1)
+        chosen = above | (equal & (equal.cumsum(axis=1) <= places[:, None]))
+        columns[tied] = np.nonzero(chosen)[1].reshape(-1, width)
+    return columns
 
 
 def _order(asked: Matrix, blocks: Blocks, rows: Rows) -> tuple[Rows, Matrix]:

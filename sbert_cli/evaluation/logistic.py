@@ -1,0 +1,106 @@
+"""Logistic regression on frozen vectors: many fits on the same rows at once.
+
+Knows arrays only. scipy is imported when the first fit is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+MAX_ITERATIONS = 1000
+TOLERANCE = 1e-5  # largest slope of the mean loss at the end
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Logistic:
+    """Linear classifiers, one a fit."""
+
+    weights: Array  # [dim + 1, outputs, fits], the last row is the intercept
+
+    def predict(self, features: NDArray[Any]) -> Labels:
+        """The class of each row by each fit: [rows, dim] to [rows, fits]."""
+        best: Labels = _logits(self.weights, _with_one(features)).argmax(1)
+        return best
+
+
+def fit(
+    features: NDArray[Any],
+    labels: Labels,
+    c: float,
+    *,
+    used: NDArray[np.bool_] | None = None,
+    start: Logistic | None = None,
+) -> Logistic:
+    """Fits of `labels` [rows] by `features` [rows, dim]; `used` [rows, fits] are their rows.
+
+    Each minimises |w|² / 2 + `c` × the summed log loss; the intercept is free, as in sklearn. Two
+    classes have one output, more have a softmax. `start` is where the search begins: a fit with
+    another `c` is near. All fits are one problem for L-BFGS, whose objective is their sum: each
+    pass over the rows serves every fit.
+    """
+    from scipy.optimize import minimize
+
+    used = np.ones((len(labels), 1), dtype=bool) if used is None else used
+    classes = int(labels.max()) + 1
+    shape = (features.shape[1] + 1, 1 if classes == 2 else classes, used.shape[1])
+    problem = _Problem(
+        shape=shape,
+        rows=_with_one(features),
+        wanted=np.eye(classes, dtype=np.float32)[labels][:, :, None],
+        # Each fit's mean loss, so that all have the same scale.
+        share=(used / used.sum(axis=0)).astype(np.float32),
+        decay=1.0 / (c * used.sum(axis=0)),
+    )
+    first = np.zeros(shape) if start is None else start.weights
+    options = {"maxiter": MAX_ITERATIONS, "gtol": TOLERANCE, "ftol": 1e-9, "maxcor": 20}
+    found = minimize(problem, first.ravel(), jac=True, method="L-BFGS-B", options=options)
+    return Logistic(found.x.reshape(shape))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Problem:
+    """The summed objective of all fits, as a function of the flat weights."""
+
+    shape: tuple[int, int, int]  # dim + 1, outputs, fits
+    rows: NDArray[np.float32]  # [rows, dim + 1]
+    wanted: NDArray[np.float32]  # [rows, classes, 1], one-hot
+    share: NDArray[np.float32]  # [rows, fits], the weight of a row in a fit
+    decay: Array  # [fits], the weight of |w|² / 2
+
+    def __call__(self, flat: Array) -> tuple[float, Array]:
+        """The objective and its slope; the products are in single precision, the sums are not."""
+        weights = flat.reshape(self.shape)
+        logits = _logits(weights, self.rows)
+        logits -= logits.max(axis=1, keepdims=True)
+        right = (logits * self.wanted).sum(axis=1)
+        odds = np.exp(logits, out=logits)
+        total = odds.sum(axis=1, keepdims=True)
+        loss = ((np.log(total[:, 0]) - right) * self.share).sum(dtype=np.float64)
+        miss = (odds / total - self.wanted)[:, -self.shape[1] :] * self.share[:, None]
+        slope = self.rows.T @ miss.reshape(len(miss), -1)
+        held = weights.copy()
+        held[-1] = 0  # the intercept is not held back
+        penalty = (self.decay * held**2).sum() / 2
+        gradient = slope.astype(np.float64).reshape(self.shape) + self.decay * held
+        return float(loss + penalty), gradient.ravel()
+
+
+def _with_one(features: NDArray[Any]) -> NDArray[np.float32]:
+    return np.hstack([features, np.ones((len(features), 1))]).astype(np.float32)
+
+
+def _logits(weights: Array, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[rows, classes, fits]; of two classes the first has 0."""
+    dim, outputs, fits = weights.shape
+    flat = rows @ weights.reshape(dim, -1).astype(np.float32)
+    logits: NDArray[np.float32] = flat.reshape(len(rows), outputs, fits)
+    if outputs > 1:
+        return logits
+    return np.concatenate([np.zeros_like(logits), logits], axis=1)

@@ -1,0 +1,196 @@
+"""Paraphrase mining: the pairs of texts most alike against those that say the same.
+
+Knows texts and judged pairs; the files are read by data/duplicates.py, the pairs found by
+retrieval/mining.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sbert_cli.console import note
+from sbert_cli.data.duplicates import Duplicates, read_duplicates, read_judged_pairs
+from sbert_cli.data.sample import retrieval
+from sbert_cli.errors import DataError, UsageError
+from sbert_cli.evaluation.ranking_metrics import cuts
+from sbert_cli.evaluation.result import Result, Table
+from sbert_cli.evaluation.similarity import Encode
+from sbert_cli.hub import find_dataset
+from sbert_cli.report import Section
+from sbert_cli.retrieval.mining import Pairs, mine
+
+Column = str | int
+Gold = NDArray[np.int64]  # [pairs, 2], left < right, each pair once
+COLUMNS = ("precision", "recall", "f1", "threshold", "average_precision")
+SHOWN = 10
+
+
+@dataclass(slots=True)
+class ParaphraseMining:
+    """Texts, and which of them say the same; the keys stand in its YAML.
+
+    All is read and checked when it is made: DataError for malformed data, HubError for a named
+    data set that cannot be fetched.
+    """
+
+    path: str | None
+    split: Literal["dev", "test"]
+    texts: tuple[Column, ...]
+    label: Column
+    delimiter: str | None
+    quoting: bool | None
+    transitive_closure: bool
+    similarity: Literal["cosine", "dot"]
+    top_k: int
+    max_pairs: int
+    seed: int
+    offline: bool
+    name: str = field(init=False)
+    corpus: list[str] = field(init=False)
+    gold: Gold = field(init=False)
+
+    def __post_init__(self) -> None:
+        for key, value in (("top_k", self.top_k), ("max_pairs", self.max_pairs)):
+            if value < 1:
+                where = f"config key evaluator.{key}={value}"
+                raise UsageError(f"'{key}' must be at least 1, not {value}", where=where)
+        self.name, data = self._read()
+        self.corpus = list(data.texts.values())
+        row_of = {key: row for row, key in enumerate(data.texts)}
+        known = [(a, b) for a, b in data.pairs if a in row_of and b in row_of]
+        if lost := len(data.pairs) - len(known):
+            note(f"{self.name}: {lost:,} pairs with an id that has no text are left out")
+        rows = [(row_of[a], row_of[b]) for a, b in known]
+        self.gold = _distinct(_closed(rows) if self.transitive_closure else rows)
+        if not len(self.gold):
+            what = f"no pair of {len(self.corpus):,} texts is said to be a duplicate"
+            raise DataError(what, where=self.path or "the sample corpus")
+
+    def __call__(self, encode: Encode) -> Result:
+        """The scores of the model whose vectors `encode` gives."""
+        found = mine(
+            encode(self.corpus),
+            top_k=self.top_k,
+            max_pairs=self.max_pairs,
+            score=self.similarity,
+        )
+        size = len(self.corpus)
+        codes = self.gold[:, 0] * size + self.gold[:, 1]
+        right = np.isin(found.left * size + found.right, codes)
+        at = cuts(found.scores, right, len(codes))
+        best = int(at.f1.argmax())
+        raw = {
+            "average_precision": at.average_precision,
+            "f1": float(at.f1[best]),
+            "precision": float(at.precision[best]),
+            "recall": float(at.recall[best]),
+            "threshold": float(at.threshold[best]) if right.any() else math.nan,
+        }
+        return MiningResult(
+            name=self.name,
+            metrics={
+                key: value if key == "threshold" else 100 * value for key, value in raw.items()
+            },
+            primary="average_precision",
+            rows=size,
+            unit=f"texts with {len(codes):,} duplicate pairs",
+            tables=(
+                Table(
+                    file=f"paraphrase_mining_evaluation_{self.name}_results.csv",
+                    header=COLUMNS,
+                    row=tuple(raw[key] for key in COLUMNS),
+                ),
+            ),
+            wrong=self._shown(found, np.flatnonzero(~right)),
+            missed=self._missed(found, codes, right),
+        )
+
+    def _read(self) -> tuple[str, Duplicates]:
+        """A name and the data: a file of pairs, a folder, or the sample corpus."""
+        if self.path is None:
+            # A query for every meaning: so all that say the same are known.
+            made = retrieval(2 * self.seed + (self.split == "test"), meanings=200, queries=200)
+            pairs = [(a, b) for a, b in map(sorted, made.relevant.values())]
+            return f"sample-duplicates-{self.split}", Duplicates(made.corpus, pairs)
+        file = Path(self.path).expanduser()
+        if not file.is_file():
+            root = find_dataset(self.path, offline=self.offline)
+            return f"{root.resolve().name}-{self.split}", read_duplicates(root, self.split)
+        if len(self.texts) != 2:
+            what = f"a pair has two texts, {len(self.texts)} columns are named"
+            raise UsageError(what, where="config key evaluator.texts")
+        # A file has no splits: it is the same whichever is asked for.
+        return file.name.split(".")[0], read_judged_pairs(
+            self.path,
+            texts=self.texts,
+            label=self.label,
+            delimiter=self.delimiter,
+            quoting=self.quoting,
+        )
+
+    def _shown(self, found: Pairs, places: NDArray[np.intp]) -> tuple[tuple[str, str, float], ...]:
+        return tuple(
+            (self.corpus[found.left[i]], self.corpus[found.right[i]], float(found.scores[i]))
+            for i in places[:SHOWN]
+        )
+
+    def _missed(
+        self, found: Pairs, codes: Gold, right: NDArray[np.bool_]
+    ) -> tuple[tuple[str, str], ...]:
+        """Duplicates that were not among the mined pairs."""
+        mined = found.left[right] * len(self.corpus) + found.right[right]
+        rows = self.gold[~np.isin(codes, mined)][:SHOWN]
+        return tuple((self.corpus[a], self.corpus[b]) for a, b in rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class MiningResult(Result):
+    """A Result with the pairs that went wrong: found but no duplicates, duplicates not found."""
+
+    wrong: tuple[tuple[str, str, float], ...]
+    missed: tuple[tuple[str, str], ...]
+
+    def sections(self, plots: Path) -> list[Section]:
+        """The score, the metrics, what was wrong and what was missed; no picture says more."""
+        # Not super(): a dataclass with slots is another class than the one it names.
+        return [
+            *Result.sections(self, plots),
+            Section(
+                f"Most alike in {self.name}, but not said to be duplicates",
+                text="What the model takes for the same; some may be duplicates nobody marked.",
+                header=("text 1", "text 2", "score"),
+                rows=self.wrong,
+            ),
+            Section(
+                f"Duplicates of {self.name} that were not mined",
+                text="" if self.missed else "None.",
+                header=("text 1", "text 2"),
+                rows=self.missed,
+            ),
+        ]
+
+
+def _distinct(pairs: Iterable[tuple[int, int]]) -> Gold:
+    """Each pair of two rows once, in order; a row with itself is no pair."""
+    once = sorted({(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]})
+    return np.array(once, dtype=np.int64).reshape(-1, 2)
+
+
+def _closed(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """All pairs of rows that a chain of pairs joins."""
+    group_of: dict[int, list[int]] = {}
+    for a, b in pairs:
+        one, other = group_of.setdefault(a, [a]), group_of.setdefault(b, [b])
+        if one is not other:
+            small, large = sorted((one, other), key=len)
+            large += small
+            group_of.update(dict.fromkeys(small, large))
+    groups = {id(group): group for group in group_of.values()}.values()
+    return [(a, b) for group in groups for i, a in enumerate(group) for b in group[:i]]

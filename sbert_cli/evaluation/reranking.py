@@ -1,0 +1,183 @@
+"""Reranking: queries that should score their answers above other candidates.
+
+Knows queries with their candidates, and JSON lines that hold them.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from sbert_cli.console import note
+from sbert_cli.data.fields import text_fault
+from sbert_cli.data.rows import JsonLines
+from sbert_cli.data.sample import retrieval
+from sbert_cli.data.source import Source
+from sbert_cli.errors import DataError, UsageError
+from sbert_cli.evaluation.metrics import SIMILARITIES, Array
+from sbert_cli.evaluation.ranking_metrics import Mask, cuts, tied_mrr, tied_ndcg
+from sbert_cli.evaluation.result import Result, Table
+from sbert_cli.evaluation.similarity import Encode
+from sbert_cli.report import Section
+
+EXAMPLE = '{"query": "...", "positive": ["..."], "negative": ["...", "..."]}'
+OTHERS = 20  # negatives of a query of the sample corpus
+WORST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """A query, the texts that answer it and texts that do not."""
+
+    query: str
+    positive: list[str]
+    negative: list[str]
+
+
+@dataclass(slots=True)
+class Reranking:
+    """Queries, each with its own candidates; the keys stand in its YAML.
+
+    The file is read and checked when it is made: DataError for what is malformed or missing.
+    """
+
+    path: str | None
+    split: Literal["dev", "test"]
+    similarity: Literal["cosine", "dot"]
+    query_prompt: str | None
+    corpus_prompt: str | None
+    at_k: int
+    seed: int
+    name: str = field(init=False)
+    samples: list[Candidates] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.at_k < 1:
+            where = f"config key evaluator.at_k={self.at_k}"
+            raise UsageError(f"'at_k' must be at least 1, not {self.at_k}", where=where)
+        if self.path is None:
+            self.name = f"sample-reranking-{self.split}"
+            self.samples = _sample(2 * self.seed + (self.split == "test"))
+        else:
+            path = Path(self.path).expanduser()
+            self.name, self.samples = path.name.split(".")[0], _read(path)
+
+    def __call__(self, encode: Encode) -> Result:
+        """The scores of the model whose vectors `encode` gives."""
+        before, start = self.query_prompt or "", self.corpus_prompt or ""
+        queries = encode([before + each.query for each in self.samples])
+        texts = [text for each in self.samples for text in (*each.positive, *each.negative)]
+        documents = encode([start + text for text in texts])
+        similarity, first = SIMILARITIES[self.similarity], 0
+        rows = []
+        for query, sample in zip(queries, self.samples, strict=True):
+            size = len(sample.positive) + len(sample.negative)
+            own = documents[first : first + size].astype(np.float64)
+            scores = similarity(np.broadcast_to(query.astype(np.float64), own.shape), own)
+            relevant = np.arange(size) < len(sample.positive)
+            rows.append((self._judge(scores, relevant), scores))
+            first += size
+        each = np.array([judged for judged, _ in rows])
+        raw = dict(zip(self._metrics, each.mean(axis=0).tolist(), strict=True))
+        return RerankingResult(
+            name=self.name,
+            metrics={key: 100 * value for key, value in raw.items()},
+            primary=self._metrics[-1],
+            rows=len(self.samples),
+            unit=f"queries with {len(documents):,} candidates",
+            tables=(
+                Table(
+                    file=f"RerankingEvaluator_{self.name}_results_@{self.at_k}.csv",
+                    header=("MAP", f"MRR@{self.at_k}", f"NDCG@{self.at_k}"),
+                    row=tuple(raw.values()),
+                ),
+            ),
+            worst=self._worst(each[:, -1], [scores for _, scores in rows]),
+        )
+
+    @property
+    def _metrics(self) -> tuple[str, str, str]:
+        return "map", f"mrr_at_{self.at_k}", f"ndcg_at_{self.at_k}"
+
+    def _judge(self, scores: Array, relevant: Mask) -> tuple[float, float, float]:
+        """Average precision, reciprocal rank and NDCG of one query; scores may tie."""
+        total = int(relevant.sum())
+        area = cuts(scores, relevant, total).average_precision
+        return area, tied_mrr(scores, relevant, self.at_k), tied_ndcg(scores, relevant, self.at_k)
+
+    def _worst(self, ndcg: Array, scores: list[Array]) -> tuple[tuple[str, str, str, float], ...]:
+        """Query, best negative, best positive and NDCG of the queries with the lowest."""
+        found = []
+        for row in np.argsort(ndcg, kind="stable")[:WORST]:
+            sample, size = self.samples[row], len(self.samples[row].positive)
+            positive = sample.positive[int(scores[row][:size].argmax())]
+            negative = sample.negative[int(scores[row][size:].argmax())]
+            found.append((sample.query, negative, positive, 100 * float(ndcg[row])))
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RerankingResult(Result):
+    """A Result with the queries that were ranked worst."""
+
+    worst: tuple[tuple[str, str, str, float], ...]
+
+    def sections(self, plots: Path) -> list[Section]:
+        """The score, the metrics, the worst queries; no picture says more."""
+        # Not super(): a dataclass with slots is another class than the one it names.
+        return [
+            *Result.sections(self, plots),
+            Section(
+                f"Worst queries of {self.name}",
+                text="With the best-scored of the negatives and of the positives.",
+                header=("query", "best negative", "best positive", self.primary),
+                rows=self.worst,
+            ),
+        ]
+
+
+def _read(path: Path) -> list[Candidates]:
+    """The samples of a JSON lines file that have positives and negatives; others are counted."""
+    samples, skipped = [], 0
+    for place, item in JsonLines(Source(path)).objects():
+        missing = [key for key in ("query", "positive", "negative") if key not in item]
+        if missing:
+            raise DataError(f"no key '{missing[0]}'", where=place, fix=EXAMPLE)
+        query, positive, negative = (_texts(item[key], place, key) for key in
+                                     ("query", "positive", "negative"))  # fmt: skip
+        if len(query) != 1:
+            raise DataError("a sample has one query", where=f"{place}:query", fix=EXAMPLE)
+        if positive and negative:
+            samples.append(Candidates(query[0], positive, negative))
+        else:
+            skipped += 1
+    if not samples:
+        raise DataError("no query with a positive and a negative", where=str(path), fix=EXAMPLE)
+    if skipped:
+        note(f"{path}: {skipped:,} queries without a positive or a negative are left out")
+    return samples
+
+
+def _texts(value: object, place: str, key: str) -> list[str]:
+    """One text or a list of them."""
+    texts = value if isinstance(value, list) else [value]
+    for text in texts:
+        if fault := text_fault(text):
+            raise DataError(fault, where=f"{place}:{key}", fix=EXAMPLE)
+    return [str(text) for text in texts]
+
+
+def _sample(seed: int) -> list[Candidates]:
+    """Queries of the sample corpus; their negatives are drawn from what answers them not."""
+    made, draw = retrieval(seed), random.Random(seed)
+    samples = []
+    for key, query in made.queries.items():
+        positive = sorted(made.relevant[key])
+        others = draw.sample(sorted(made.corpus.keys() - made.relevant[key]), OTHERS)
+        samples.append(Candidates(query, [made.corpus[each] for each in positive],
+                                  [made.corpus[each] for each in others]))  # fmt: skip
+    return samples

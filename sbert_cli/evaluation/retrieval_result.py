@@ -1,0 +1,124 @@
+"""The Result of a retrieval: recall over the ranks, a metric a line, the queries that failed.
+
+Knows rankings and texts, not how they came about.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sbert_cli import atomic
+from sbert_cli.evaluation.ranking_metrics import Array, Mask
+from sbert_cli.evaluation.result import Result
+from sbert_cli.report import Section, recall_curve
+
+WORST = 10
+SHOWN = 160  # characters of a text in the report
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The document ids that each query found, best first, and the ids that it should find."""
+
+    queries: dict[str, str]
+    corpus: dict[str, str]
+    relevant: list[set[str]]
+    ids: list[list[str]]
+    scores: NDArray[np.float32]  # [queries, ranks]
+
+    @cached_property
+    def hit(self) -> Mask:
+        """Whether what stands at a rank is relevant, [queries, ranks]."""
+        pairs = zip(self.ids, self.relevant, strict=True)
+        return np.array([[key in wanted for key in found] for found, wanted in pairs], dtype=bool)
+
+    @cached_property
+    def total(self) -> NDArray[np.int64]:
+        """How many ids each query should find, [queries]."""
+        return np.array([len(wanted) for wanted in self.relevant], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RetrievalResult(Result):
+    """A Result with its ranking; `each` is the primary metric of every query, 0 to 1."""
+
+    ranking: Ranking
+    each: Array
+
+    def sections(self, plots: Path) -> list[Section]:
+        """The score with its picture, the metrics by k, the worst queries."""
+        hit, total = self.ranking.hit, self.ranking.total
+        recall = 100 * (hit.cumsum(1) / total[:, None]).mean(0)
+        picture = recall_curve(recall, plots / f"{self.name}.png", f"{self.name}: {self.headline}")
+        text = (
+            f"{self.headline}, over {self.counted}. The curve is the share of the relevant "
+            "documents that stand among the first k."
+        )
+        return [
+            Section(f"Score on {self.name}", text=text, image=picture),
+            _metrics(self),
+            _worst(self),
+        ]
+
+
+def write_predictions(path: str, ranking: Ranking) -> Path:
+    """The ranking as JSON lines: query_id, query, results of corpus_id and score, best first.
+
+    The file of the evaluator of sentence-transformers.
+    """
+    lines = []
+    rows = zip(ranking.queries.items(), ranking.ids, ranking.scores.tolist(), strict=True)
+    for (key, query), ids, scores in rows:
+        pairs = zip(ids, scores, strict=True)
+        results = [{"corpus_id": each, "score": score} for each, score in pairs]
+        line: dict[str, Any] = {"query_id": key, "query": query, "results": results}
+        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+    return atomic.write(Path(path).expanduser(), "".join(lines))
+
+
+def _metrics(result: RetrievalResult) -> Section:
+    """One line a k, one column a metric."""
+    by_k: dict[int, dict[str, float]] = {}
+    for name, value in result.metrics.items():
+        kind, _, k = name.partition("_at_")
+        by_k.setdefault(int(k), {})[kind] = value
+    kinds = list(dict.fromkeys(name.partition("_at_")[0] for name in result.metrics))
+    rows = [
+        (k, *(f"{values[kind]:.2f}" if kind in values else "–" for kind in kinds))
+        for k, values in sorted(by_k.items())
+    ]
+    return Section(
+        f"All metrics of {result.name}",
+        text="Means over the queries × 100, for the first k ranks.",
+        header=("k", *kinds),
+        rows=rows,
+    )
+
+
+def _worst(result: RetrievalResult) -> Section:
+    ranking = result.ranking
+    queries, hit = list(ranking.queries.values()), ranking.hit
+    rows = []
+    for row in np.argsort(result.each, kind="stable")[:WORST]:
+        wanted = min(ranking.relevant[row])
+        rank = int(hit[row].argmax()) + 1 if hit[row].any() else f"over {hit.shape[1]}"
+        found = ranking.corpus[ranking.ids[row][0]]
+        texts = (queries[row], found, ranking.corpus.get(wanted, "not in the corpus"))
+        rows.append((*map(_short, texts), str(rank), f"{100 * result.each[row]:.2f}"))
+    return Section(
+        f"Worst queries of {result.name}",
+        text="With what stands first, one of the relevant documents, and the rank of the best one.",
+        header=("query", "found first", "relevant", "rank", result.primary),
+        rows=rows,
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -1,0 +1,179 @@
+"""Transfer tasks: what a logistic regression can tell from the frozen vectors of sentences.
+
+The protocol is that of SentEval with its scikit-learn classifier (Conneau and Kiela, 2018); files
+are read by data/senteval.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sbert_cli.console import note
+from sbert_cli.data.senteval import Examples, Task, read_task
+from sbert_cli.errors import DataError, UsageError
+from sbert_cli.evaluation.logistic import Labels, fit
+from sbert_cli.evaluation.result import Result, Table
+from sbert_cli.evaluation.similarity import Encode
+from sbert_cli.evaluation.transfer_result import TaskScore, TransferResult
+from sbert_cli.hub import find_dataset
+
+Vectors = NDArray[Any]
+Name = Literal["MR", "CR", "SUBJ", "MPQA", "SST2", "TREC", "MRPC"]
+# The inverse strengths of the L2 penalty that SentEval tries.
+GRID = tuple(2.0**power for power in range(-2, 4))
+WIDE_GRID = tuple(2.0**power for power in range(-1, 6))  # where only a test split is given
+
+
+@dataclass(slots=True)
+class Transfer:
+    """The transfer tasks of SentEval; the keys stand in its YAML.
+
+    The sentences are read when it is made: DataError for a missing or broken file, UsageError for
+    a setting that cannot be, HubError for a named data set that cannot be fetched.
+    """
+
+    path: str
+    tasks: tuple[Name, ...]
+    split: Literal["dev", "test"]
+    folds: int
+    seed: int
+    offline: bool
+    name: str = field(init=False)
+    data: dict[str, Task] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not self.tasks or len(set(self.tasks)) < len(self.tasks):
+            what = "a task is there twice" if self.tasks else "no task is asked for"
+            raise UsageError(what, where=f"config key evaluator.tasks={[*self.tasks]}")
+        if self.folds < 2:
+            where = f"config key evaluator.folds={self.folds}"
+            raise UsageError("cross-validation needs 2 folds or more", where=where)
+        self.name = f"transfer-{self.split}"
+        root = find_dataset(self.path, offline=self.offline)
+        self.data = {name: read_task(root, name) for name in self.tasks}
+        for name, task in self.data.items():
+            least = int(np.bincount(task.train.labels).min())
+            if least <= self.folds:
+                raise DataError(
+                    f"{name}: {least} sentences of a class are too few for {self.folds} folds",
+                    where=str(root),
+                    fix=f"evaluator.folds={max(2, least - 1)}",
+                )
+
+    def __call__(self, encode: Encode) -> Result:
+        """The scores of the model whose vectors `encode` gives."""
+        scores = []
+        for name, task in self.data.items():
+            score = self._judge(name, task, encode)
+            note(f"{name}: accuracy {score.dev:.2f} on dev, {score.test:.2f} on test")
+            scores.append(score)
+        metrics = {f"accuracy_{each.name}": each.of(self.split) for each in scores}
+        metrics = {"accuracy": float(np.mean(list(metrics.values()))), **metrics}
+        if self.split == "test":
+            metrics |= {f"f1_{each.name}": each.f1 for each in scores if each.f1 is not None}
+        return TransferResult(
+            name=self.name,
+            metrics=metrics,
+            primary="accuracy",
+            rows=sum(each.rows for each in scores),
+            unit=f"examples of {len(scores)} tasks",
+            tables=(
+                Table(
+                    file=f"transfer_evaluation_{self.name}_results.csv",
+                    header=tuple(metrics),
+                    row=tuple(value / 100 for value in metrics.values()),
+                ),
+            ),
+            scores=tuple(scores),
+        )
+
+    def _judge(self, name: str, task: Task, encode: Encode) -> TaskScore:
+        features = [_features(encode, split) for split in task.splits]
+        rows, f1 = sum(len(split.labels) for split in task.splits), None
+        labels = [split.labels for split in task.splits]
+        if len(features) == 1:
+            dev, test, cs = self._nested(features[0], labels[0])
+            how = f"{self.folds} folds"
+        else:
+            if len(features) == 3:
+                dev, c = choose(*features[:2], *labels[:2])
+                how = "train, dev, test"
+            else:
+                dev, c = cross_validate(features[0], labels[0], WIDE_GRID, self._folds(labels[0]))
+                how = f"{self.folds} folds of train, test"
+            cs = [c]
+            guess = fit(features[0], labels[0], c).predict(features[-1])[:, 0]
+            test = float((guess == labels[-1]).mean())
+            f1 = 100 * _f1(guess, labels[-1]) if len(task.train.texts) == 2 else None
+        return TaskScore(
+            name=name, how=how, rows=rows, classes=int(labels[0].max()) + 1,
+            cs=tuple(cs), dev=100 * dev, test=100 * test, f1=f1,
+        )  # fmt: skip
+
+    def _nested(self, features: Vectors, labels: Labels) -> tuple[float, float, list[float]]:
+        """Dev and test accuracy and the chosen C of each fold, C by folds of the other folds."""
+        outer, found = self._folds(labels), []
+        for fold in range(self.folds):
+            rest, held = outer != fold, outer == fold
+            inner = self._folds(labels[rest])
+            dev, c = cross_validate(features[rest], labels[rest], GRID, inner)
+            guess = fit(features[rest], labels[rest], c).predict(features[held])[:, 0]
+            found.append((dev, float((guess == labels[held]).mean()), c))
+        devs, tests, cs = zip(*found, strict=True)
+        return float(np.mean(devs)), float(np.mean(tests)), list(cs)
+
+    def _folds(self, labels: Labels) -> NDArray[np.int64]:
+        return stratified(labels, self.folds, self.seed)
+
+
+def stratified(labels: Labels, folds: int, seed: int) -> NDArray[np.int64]:
+    """The fold of each row, [rows]: drawn at random, with like shares of every class in each."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    # Sorted by class and dealt round: no fold has two more of a class than another.
+    dealt = order[np.argsort(labels[order], kind="stable")]
+    result = np.empty(len(labels), dtype=np.int64)
+    result[dealt] = np.arange(len(labels)) % folds
+    return result
+
+
+def cross_validate(
+    features: Vectors, labels: Labels, grid: tuple[float, ...], folds: NDArray[np.int64]
+) -> tuple[float, float]:
+    """The best mean accuracy over the folds, and the smallest C that reaches it."""
+    held = folds[:, None] == np.arange(folds.max() + 1)  # [rows, folds]
+    accuracies, model = [], None
+    for c in grid:
+        model = fit(features, labels, c, used=~held, start=model)
+        right = (model.predict(features) == labels[:, None]) & held
+        accuracies.append(float((right.sum(axis=0) / held.sum(axis=0)).mean()))
+    best = int(np.argmax(accuracies))
+    return accuracies[best], grid[best]
+
+
+def choose(train: Vectors, dev: Vectors, labels: Labels, dev_labels: Labels) -> tuple[float, float]:
+    """The best accuracy on the dev split, and the smallest C that reaches it."""
+    accuracies, model = [], None
+    for c in GRID:
+        model = fit(train, labels, c, start=model)
+        accuracies.append(float((model.predict(dev)[:, 0] == dev_labels).mean()))
+    best = int(np.argmax(accuracies))
+    return accuracies[best], GRID[best]
+
+
+def _features(encode: Encode, examples: Examples) -> Vectors:
+    """The vectors of sentences; of pairs |u - v| and u × v side by side."""
+    vectors = [np.asarray(encode(texts)) for texts in examples.texts]
+    if len(vectors) == 1:
+        return vectors[0]
+    left, right = vectors
+    return np.hstack([np.abs(left - right), left * right])
+
+
+def _f1(guess: Labels, labels: Labels) -> float:
+    """Harmonic mean of precision and recall of class 1."""
+    hits = int((guess & labels).sum())
+    return 2 * hits / max(1, int(guess.sum() + labels.sum()))

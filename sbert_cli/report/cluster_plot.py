@@ -1,0 +1,62 @@
+"""A picture of clustered texts in two dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sbert_cli.report.picture import save, say_empty
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sbert_cli.report.picture import Points
+
+
+# Ten that the colour-blind tell apart as far as ten can be; what has no place of its own is grey.
+COLORS = ("#0b6e99", "#d1662a", "#3a923a", "#b8323f", "#7a5bab",
+          "#8a6a3b", "#d16ba5", "#a3a11a", "#2ab3bf", "#20335c")  # fmt: skip
+GREY, LIGHT = "#9a9a9a", "#d4d4d4"
+
+
+def clusters(points: Points, labels: Sequence[int], names: Sequence[str], out: Path) -> Path:
+    """One dot a text [texts, 2], coloured by its label; `names` are the words of the clusters.
+
+    The first clusters have a colour and a line in the legend; the others, and the texts in none
+    (label below 0), are grey.
+    """
+    named = min(len(names), len(COLORS))
+    parts = [(COLORS[i], names[i], [n == i for n in labels]) for i in range(named)]
+    others = [n >= named for n in labels]
+    greys = [(LIGHT, "in no cluster", [n < 0 for n in labels])]
+    greys += [(GREY, f"{len(names) - named} smaller clusters", others)]
+    size = 26 if len(labels) <= 300 else 12 if len(labels) <= 5000 else 5
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for color, name, mask in [*greys, *parts]:
+            if any(mask):
+                chosen = [place for place, kept in zip(points, mask, strict=True) if kept]
+                x, y = zip(*chosen, strict=True)
+                label = f"{name} ({len(chosen):,})"
+                axes.scatter(x, y, s=size, color=color, alpha=0.8, linewidths=0, label=label)
+        axes.set_title(f"{len(labels):,} texts in {len(names):,} clusters", pad=8)
+        axes.set_xlabel("first principal component")
+        axes.set_ylabel("second principal component")
+        if not len(labels):
+            say_empty(axes)
+            return
+        handles, words = axes.get_legend_handles_labels()
+        # Greys are drawn first, below; in the legend they come last.
+        behind = len(handles) - named
+        order = [*range(behind, len(handles)), *reversed(range(behind))]
+        figure.legend(
+            [handles[i] for i in order],
+            [words[i].replace("$", r"\$") for i in order],
+            loc="outside right upper",
+            frameon=False,
+            markerscale=1.4,
+        )
+
+    return save(draw, (9.0, 4.6), out)

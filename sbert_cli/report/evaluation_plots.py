@@ -1,0 +1,74 @@
+"""Pictures of evaluations: scores against gold, scores of two classes, recall by rank."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sbert_cli.report.picture import ACCENT, INK, save, say_empty
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sbert_cli.report.picture import Points
+
+
+def scatter(gold: Points, score: Points, out: Path, title: str) -> Path:
+    """One dot a pair, score of the model over gold score; `title` carries the correlation."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        # The more dots, the fainter and smaller each: density stays visible.
+        faint = min(0.7, max(0.04, 9 / math.sqrt(max(1, len(gold)))))
+        size = 7 if len(gold) > 5000 else 16
+        axes.scatter(gold, score, s=size, alpha=faint, color=ACCENT, linewidths=0)
+        axes.set_title(title, pad=8)
+        axes.set_xlabel("gold score")
+        axes.set_ylabel("score of the model")
+        if not len(gold):
+            say_empty(axes)
+
+    return save(draw, (5.4, 4.2), out)
+
+
+def histogram(
+    groups: Mapping[str, Points], cuts: Mapping[str, float], out: Path, title: str
+) -> Path:
+    """How the scores of each group are spread, as shares of the group; `cuts` are lines there."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        values = [value for group in groups.values() for value in (min(group), max(group))]
+        low, high = min(values), max(values)
+        span = (low, high) if high > low else (low - 0.5, low + 0.5)
+        for color, (name, group) in zip((INK, ACCENT), groups.items(), strict=True):
+            share = [100 / len(group)] * len(group)
+            axes.hist(
+                group, bins=40, range=span, weights=share, color=color, alpha=0.55, label=name
+            )
+        for style, (name, value) in zip(("-", "--"), cuts.items(), strict=True):
+            axes.axvline(value, color=INK, ls=style, lw=1, label=f"{name} threshold {value:.3g}")
+        axes.set_title(title, pad=8)
+        axes.set_xlabel("score of the model")
+        axes.set_ylabel("% of the pairs of a label")
+        axes.legend(frameon=False)
+
+    return save(draw, (5.4, 4.2), out)
+
+
+def recall_curve(recall: Points, out: Path, title: str) -> Path:
+    """Recall × 100 among the first k, for k from 1 up: how deep one must look."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.plot(range(1, len(recall) + 1), recall, color=ACCENT)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_ylim(0, 102)
+        axes.set_title(title, pad=8)
+        axes.set_xlabel("k: first ranks")
+        axes.set_ylabel("recall × 100")
+
+    return save(draw, (5.4, 3.4), out)

@@ -1,0 +1,94 @@
+"""Training curves out of a metrics file. Knows its rows, not how they came about."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sbert_cli.report.picture import ACCENT, save, say_empty
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+Line = list[tuple[float, float]]
+
+
+def curves(metrics_file: Path, out: Path) -> Path:
+    """Loss, learning rate and dev score over the steps of a `metrics.jsonl`, side by side."""
+    rows = _read(metrics_file)
+    primary = next((str(row["primary"]) for row in reversed(rows) if "primary" in row), "")
+    panels: list[tuple[str, Line]] = [
+        ("training loss", _line(rows, "loss")),
+        ("learning rate", _line(rows, "lr")),
+        (f"dev {primary}".strip(), _line([_dev(row, primary) for row in rows], "score")),
+    ]
+
+    def draw(figure: Figure) -> None:
+        for axes, (title, line) in zip(figure.subplots(1, 3, sharex=True), panels, strict=True):
+            _curve(axes, title, line)
+        # All three from 0 to the last step, so that one can look across.
+        last = max((step for _, line in panels for step, _ in line), default=1)
+        figure.axes[0].set_xlim(0, 1.04 * last)
+        best = max(panels[2][1], key=lambda point: point[1], default=None)
+        if best:
+            _mark(figure.axes[2], best)
+
+    return save(draw, (9.0, 2.7), out)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a metrics file; a run that was killed may have left half a last line."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+def _dev(row: dict[str, Any], primary: str) -> dict[str, Any]:
+    return {"step": row.get("step"), "score": row.get("dev", {}).get(primary)}
+
+
+def _line(rows: list[dict[str, Any]], key: str) -> Line:
+    """The points (step, value) of `key`; an undefined value (null, NaN) is left out."""
+    points = ((row.get("step"), row.get(key)) for row in rows)
+    return [
+        (step, value)
+        for step, value in points
+        if step is not None and value is not None and math.isfinite(value)
+    ]
+
+
+def _curve(axes: Axes, title: str, line: Line) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.set_title(title, pad=8)
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    if not line:
+        say_empty(axes)
+        return
+    steps, values = zip(*line, strict=True)
+    # Few points are shown as points; one alone would draw no line at all.
+    axes.plot(steps, values, color=ACCENT, marker="o" if len(line) <= 30 else "", markersize=3)
+
+
+def _mark(axes: Axes, best: tuple[float, float]) -> None:
+    """The best value, ringed, and written where a rising curve leaves room."""
+    axes.plot(*best, marker="o", markersize=7, markerfacecolor="none", color=ACCENT)
+    words = f"best {best[1]:.2f} at step {best[0]:,.0f}"
+    axes.text(0.97, 0.06, words, transform=axes.transAxes, ha="right", color=ACCENT)
+
+
+def _short(value: float) -> str:
+    """At most four digits: 0.25, 81.5, 2e-5."""
+    return f"{value:.4g}".replace("e-0", "e-").replace("-", "−")
