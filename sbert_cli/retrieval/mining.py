@@ -144,11 +144,14 @@ class _Found:
                 np.arange(first, first + width) <= np.arange(start, start + height)[:, None]
             ] = -np.inf
         mine, theirs = self.bar[start : start + height], self.bar[first : first + width]
-        good = tile > np.minimum(mine[:, None], theirs)
-        good &= tile >= np.maximum(self.floor, np.finfo(np.float32).min)
+        good = tile >= np.maximum(self.floor, np.finfo(np.float32).min)
         if np.count_nonzero(good) > (height + width) * self.top_k:
-            good &= _among_best(tile, self.top_k)
+            good &= tile > np.minimum(mine[:, None], theirs)
+            if np.count_nonzero(good) > (height + width) * self.top_k:
+                good &= _among_best(tile, self.top_k)
         row, column = np.divmod(np.flatnonzero(good), width)
+        kept = tile[row, column] > np.minimum(mine[row], theirs[column])
+        row, column = row[kept], column[kept]
         self.left = np.concatenate([self.left, (row + start).astype(np.int32)])
         self.right = np.concatenate([self.right, (column + first).astype(np.int32)])
         self.scores = np.concatenate([self.scores, tile[row, column]])
@@ -171,7 +174,8 @@ class _Found:
         owner = np.concatenate([self.left, self.right])
         order = np.argsort(_keys(owner, self.scores))
         ordered = owner[order]
-        starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+        starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+        starts = np.concatenate([np.zeros(min(1, size), dtype=starts.dtype), starts])
         place = np.arange(2 * size) - np.repeat(starts, np.diff(starts, append=2 * size))
         last = order[place == self.top_k - 1]
         self.bar[owner[last]] = self.scores[last % size]
