@@ -25,6 +25,7 @@ def commands() -> list[str]:
 def recipe_commands() -> list[str]:
     """The commands in the headers of the recipes."""
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "recipes").glob("*.yaml")]
+    texts = [re.sub(r"\\\n# +", "", text) for text in texts]
     return [line for text in texts for line in re.findall(r"^#   (sbert .*)$", text, re.MULTILINE)]
 
 

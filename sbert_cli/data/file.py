@@ -12,7 +12,7 @@ from typing import Literal
 
 from sbert_cli.data.fields import OnEmpty, Roles
 from sbert_cli.data.labels import LabelRule
-from sbert_cli.data.layout import FileFormat, Layout, choose_layout, no_columns
+from sbert_cli.data.layout import FileFormat, Layout, choose_layout, format_of, no_columns
 from sbert_cli.data.records import Column, Plan, Records, Split
 from sbert_cli.data.rows import open_rows
 from sbert_cli.errors import DataError, UsageError
@@ -143,7 +143,7 @@ def read_pairs(
         path=path,
         dev_path=None,
         test_path=None,
-        format="auto",
+        format=table_format(path),
         texts=tuple(texts),
         label=score,
         label_type="score",
@@ -157,6 +157,11 @@ def read_pairs(
         max_examples=0,
         owner=owner,
     ).load("train")
+
+
+def table_format(path: str) -> FileFormat:
+    """How a file whose rows have several columns is read: .txt and names without end are tsv."""
+    return "auto" if format_of(path) not in (None, "txt") else "tsv"
 
 
 def name_columns(columns: Sequence[Column]) -> tuple[str, ...]:

@@ -5,11 +5,13 @@ Knows names of files and splits; nothing of what is in them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from sbert_cli.data.layout import format_of
 from sbert_cli.data.records import Split
-from sbert_cli.errors import DataError
+from sbert_cli.errors import DataError, UsageError, listed
 
 # Each split under the names that publishers give it.
 SPLITS: dict[Split, tuple[str, ...]] = {
@@ -20,15 +22,19 @@ SPLITS: dict[Split, tuple[str, ...]] = {
 
 
 def look_up(name: str, path: str | None, *, offline: bool) -> Path:
-    """`path` where it is given, else the dataset `name`: in the cache, or fetched into it.
+    """`path`, a file, folder or dataset by name; where it is None the dataset `name`.
+
+    Datasets are in the cache, or fetched into it.
 
     Raises DataError when the path does not exist, HubError when nothing can be fetched.
     """
-    if path is None:
-        from sbert_cli.hub import find_dataset
+    from sbert_cli.hub import find_dataset
 
+    if path is None:
         return find_dataset(name, offline=offline)
     root = Path(path).expanduser()
+    if not root.exists() and _is_known(path):
+        return find_dataset(path, offline=offline)
     if not root.exists():
         raise DataError(
             f"'{path}' does not exist",
@@ -36,6 +42,39 @@ def look_up(name: str, path: str | None, *, offline: bool) -> Path:
             fix=f"path=null uses the dataset '{name}' that sbert download {name} fetches",
         )
     return root
+
+
+def find_table(path: str, *, offline: bool) -> str:
+    """An own file as it is; NAME or NAME/FILE of a dataset by name as the file in the cache.
+
+    Of several files that of the dev split is meant. Raises UsageError where that is not clear,
+    HubError when nothing can be fetched.
+    """
+    name, _, rest = path.partition("/")
+    if Path(path).expanduser().exists() or not _is_known(name):
+        return path
+    from sbert_cli.hub import find_dataset
+    from sbert_cli.hub.store import MANIFEST
+
+    folder = find_dataset(name, offline=offline)
+    every = [each for each in sorted(folder.rglob("*")) if format_of(each)]
+    every = [each for each in every if each.name != MANIFEST]
+    tables = [each for each in every if each.match(rest or "*")]
+    dev = [each for each in tables if re.search(rf"\b({'|'.join(SPLITS['dev'])})\b", each.name)]
+    if len(found := dev or tables) == 1:
+        return str(found[0])
+    names = [str(each.relative_to(folder)) for each in every]
+    raise UsageError(
+        f"'{path}' is {len(found)} files, which one is meant?",
+        where=f"config key path={path}",
+        fix=f"path={name}/FILE, one of: {listed(names)[:1000]}",
+    )
+
+
+def _is_known(name: str) -> bool:
+    from sbert_cli.hub.catalogue import find_dataset
+
+    return find_dataset(name) is not None
 
 
 def find_file(root: Path, patterns: Iterable[str]) -> Path | None:

@@ -85,7 +85,10 @@ class Binary:
                 where=f"config key evaluator.labels={self.labels}",
                 fix="evaluator.labels={no: 0, yes: 1}",
             )
-        return read_file(self.path, self.texts, label=self.label, labels=self.labels or NUMBERS)
+        words = self.labels or NUMBERS
+        return read_file(
+            self.path, self.texts, label=self.label, labels=words, offline=self.offline
+        )
 
     def __call__(self, encode: Encode) -> Result:
         """How well the similarities of the vectors that `encode` gives tell 1 from 0."""

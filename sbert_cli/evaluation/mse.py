@@ -24,6 +24,7 @@ class Mse:
 
     path: str
     texts: tuple[Column, ...]
+    offline: bool = False
     teacher: Encode | None = None
     name: str = field(init=False)
     source: str = field(init=False)
@@ -34,7 +35,7 @@ class Mse:
         teacher = require_teacher(self.teacher, "mse")
         check_columns(self.texts, ("source", "target"))
         self.name = "mse"
-        records = read_file(self.path, self.texts)
+        records = read_file(self.path, self.texts, offline=self.offline)
         sources, self.targets = (records.column(name) for name in records.texts)
         self.source = records.source
         self.lesson = Lesson(teacher, [sources], records.source)

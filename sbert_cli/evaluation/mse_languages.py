@@ -29,6 +29,7 @@ class MseLanguages:
 
     path: str
     combinations: tuple[tuple[str, ...], ...]
+    offline: bool = False
     teacher: Encode | None = None
     name: str = field(init=False)
     pairs: list[str] = field(init=False)
@@ -40,7 +41,10 @@ class MseLanguages:
         _check(self.combinations)
         self.name = "mse_languages"
         self.pairs = ["-".join(pair) for pair in self.combinations]
-        read = [read_file(self.path, pair, on_empty="skip") for pair in self.combinations]
+        read = [
+            read_file(self.path, pair, on_empty="skip", offline=self.offline)
+            for pair in self.combinations
+        ]
         for pair, records in zip(self.pairs, read, strict=True):
             note(f"{pair}: {len(records):,} rows from {records.source}")
         columns = [[records.column(name) for name in records.texts] for records in read]

@@ -12,8 +12,9 @@ from typing import Any, Literal
 from sbert_cli.config import pick
 from sbert_cli.data import DATASETS, Records
 from sbert_cli.data.fields import OnEmpty
-from sbert_cli.data.file import OwnFile
-from sbert_cli.data.layout import FileFormat, format_of
+from sbert_cli.data.file import OwnFile, table_format
+from sbert_cli.data.files import find_table
+from sbert_cli.data.layout import format_of
 from sbert_cli.errors import UsageError
 
 Split = Literal["dev", "test"]
@@ -28,19 +29,20 @@ def read_file(
     label: Column | None = None,
     labels: Mapping[str, int] | None = None,
     on_empty: OnEmpty = "error",
+    offline: bool = False,
 ) -> Records:
-    """The rows of one file with text columns and, where `label` is given, a class label.
+    """The rows of one file, with text columns and, where `label` is given, a class label.
 
-    A name that tells no format (and .txt) is read as tsv. Raises UsageError for columns that are
-    not there, DataError for a malformed file.
+    `path` may also be NAME or NAME/FILE of a dataset by name. A name that tells no format (and
+    .txt) is read as tsv. Raises UsageError for columns that are not there, DataError for a
+    malformed file.
     """
-    # One line is one text in .txt elsewhere; here a row has several, so it must be a table.
-    form: FileFormat = "auto" if format_of(path) not in (None, "txt") else "tsv"
+    path = find_table(path, offline=offline)
     return OwnFile(
         path=path,
         dev_path=None,
         test_path=None,
-        format=form,
+        format=table_format(path),
         texts=tuple(texts),
         label=label,
         label_type="auto" if label is not None else "none",

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from sbert_cli.data import DATASETS, Records, read_pairs
+from sbert_cli.data.files import find_table
 from sbert_cli.errors import UsageError
 from sbert_cli.evaluation.result import Result
 from sbert_cli.evaluation.similarity import Encode, Pairs, Primary, Scoring, score_pairs
@@ -52,6 +53,8 @@ class Sts:
                 where="config key evaluator.texts",
                 fix="evaluator.texts=[sentence1,sentence2]",
             )
+        if self.path is not None:
+            self.path = find_table(self.path, offline=self.offline)
         own = self.path is not None and not Path(self.path).expanduser().is_dir()
         # An own file has no splits: it is the same whichever is asked for.
         self.name = "sts" if own else f"sts-{self.split}"

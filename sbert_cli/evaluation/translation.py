@@ -47,6 +47,7 @@ class Translation:
     paths: str | tuple[str, ...]
     texts: tuple[Column, ...]
     print_wrong_matches: bool
+    offline: bool = False
     name: str = field(init=False)
     files: list[Parallel] = field(init=False)
 
@@ -67,7 +68,7 @@ class Translation:
         self.files = [self._read(*pair) for pair in zip(names, paths, strict=True)]
 
     def _read(self, name: str, path: str) -> Parallel:
-        records = read_file(path, self.texts)
+        records = read_file(path, self.texts, offline=self.offline)
         sources, targets = (records.column(column) for column in records.texts)
         return Parallel(name, sources, targets, path)
 

@@ -76,7 +76,7 @@ class Triplet:
         if self.dataset is not None:
             return read_dataset(self.dataset, self.split, columns=(3, 1), offline=self.offline)
         assert self.path is not None
-        return read_file(self.path, self.texts)
+        return read_file(self.path, self.texts, offline=self.offline)
 
     def _drawn(self, records: Records) -> list[list[str]]:
         """Triplets of a dataset of labelled texts, the same ones for the same seed."""
