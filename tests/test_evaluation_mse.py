@@ -93,7 +93,7 @@ def test_rows_with_an_empty_side_are_counted(
     assert evaluator(letters).rows == 50 + 33
     error = capsys.readouterr().err
     assert "en-de: 50 rows" in error and "de-es: 33 rows" in error
-    assert "17 rows with empty texts skipped" in error
+    assert "17 rows with empty cells skipped" in error
 
 
 @pytest.mark.parametrize("name", ["mse", "mse_languages"])
@@ -140,5 +140,5 @@ def test_language_pairs_that_cannot_be_are_refused(
 
 def test_pair_without_a_full_row_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "x.tsv", [("en", "de"), ("a", ""), ("", "b")])
-    with pytest.raises(DataError, match="no rows but 2 with empty texts"):
+    with pytest.raises(DataError, match="no rows but 2 with empty cells"):
         build("mse_languages", {"teacher": letters}, path=path, combinations=[["en", "de"]])
