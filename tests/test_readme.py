@@ -66,3 +66,10 @@ def test_readme_is_short() -> None:
 def test_ci_calls_the_test_command_of_the_readme() -> None:
     assert "make test" in README
     assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_table_of_recipes_is_that_of_the_folder() -> None:
+    table = README[README.index("| recipe | what") : README.index("Each header says")]
+    cells = [line.split("|")[1] for line in table.splitlines()[2:] if line.startswith("|")]
+    listed = [name for cell in cells for name in re.findall(r"`([\w-]+)`", cell)]
+    assert sorted(listed) == sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
