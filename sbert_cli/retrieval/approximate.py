@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sbert_cli.errors import UsageError
 from sbert_cli.retrieval.blocks import Blocks
-from sbert_cli.retrieval.search import BLOCK, Hits
 
+if TYPE_CHECKING:
+    from sbert_cli.retrieval.search import Hits
+
+BLOCK = 16_384  # rows copied into the index at a time
 LEAST, MOST = 39, 256  # rows a list that k-means is trained on
+LIMITS = {
+    "nlist": (1, 2**31 - 1),
+    "nprobe": (1, 2**31 - 1),
+    "links": (2, 512),
+    "ef_construction": (1, 2**31 - 1),
+    "ef_search": (1, 2**31 - 1),
+    "seed": (0, 2**31 - 1),
+}
 ROUNDING = 1e-6  # two scores of float32 that are nearer, in relation, are equal
 
 
@@ -34,20 +45,18 @@ class IndexSettings:
     seed: int
 
     def __post_init__(self) -> None:
-        for key, least in (("nlist", 1), ("nprobe", 1), ("links", 2), ("ef_construction", 1),
-                           ("ef_search", 1), ("seed", 0)):  # fmt: skip
+        for key, (least, most) in LIMITS.items():
             value = getattr(self, key)
-            if value is not None and value < least:
-                raise UsageError(
-                    f"{key} must be at least {least}", where=f"config key {key}={value}"
-                )
+            if value is not None and not least <= value <= most:
+                where = f"config key {key}={value}"
+                raise UsageError(f"{key} must lie from {least} to {most}", where=where)
 
 
 class ApproximateIndex:
     """The rows of `corpus` [rows, dim] as an index that `asked` describes, by cosine or dot.
 
-    The same vectors, settings and seed give the same index. Raises UsageError without faiss and
-    for more lists than rows, NumericalError for vectors that are not finite.
+    The same vectors, settings and seed give the same index. Raises UsageError without faiss, for
+    no rows and for more lists than rows, NumericalError for vectors that are not finite.
     """
 
     def __init__(self, corpus: NDArray[Any], score: str, asked: IndexSettings) -> None:
@@ -67,6 +76,8 @@ class ApproximateIndex:
         Row -1 fills the places for which the index found none. Raises UsageError for another
         width than the corpus has.
         """
+        from sbert_cli.retrieval.search import Hits
+
         asked = Blocks(np.atleast_2d(queries), self.blocks.score)
         width = asked.vectors.shape[1]
         if width != self.index.d:
@@ -92,7 +103,7 @@ class ApproximateIndex:
             raise UsageError(f"{nlist} lists are more than the {rows} rows", where=where)
         product = self.faiss.METRIC_INNER_PRODUCT
         index = self.faiss.IndexIVFFlat(self.faiss.IndexFlatIP(dim), dim, nlist, product)
-        index.nprobe = asked.nprobe
+        index.nprobe = min(asked.nprobe, nlist)
         index.cp.seed = asked.seed
         index.cp.min_points_per_centroid = 1  # no warning: whoever names nlist means it
         generator = np.random.default_rng(asked.seed)
@@ -102,10 +113,10 @@ class ApproximateIndex:
 
     def _graph(self, asked: IndexSettings) -> Any:
         """A hierarchical navigable small world (Malkov and Yashunin 2016)."""
-        dim = self.blocks.vectors.shape[1]
+        rows, dim = self.blocks.vectors.shape
         index = self.faiss.IndexHNSWFlat(dim, asked.links, self.faiss.METRIC_INNER_PRODUCT)
-        index.hnsw.efConstruction = asked.ef_construction
-        index.hnsw.efSearch = asked.ef_search
+        index.hnsw.efConstruction = min(asked.ef_construction, rows)
+        index.hnsw.efSearch = min(asked.ef_search, rows)  # it takes memory at once
         index.hnsw.rng = self.faiss.RandomGenerator(asked.seed)
         return index
 
