@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SECONDS_BETWEEN_LINES = 5.0
+LEAST_ROOM, SHORT, GAP = 24, 12, 3  # characters of a table's columns, and between two
 
 
 def _stderr() -> Console:
@@ -65,24 +67,57 @@ def show_table(
     """A table for people: on stderr, or on stdout where the table is the answer (`data`)."""
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column, name in enumerate(header):
-        numeric = bool(rows) and all(isinstance(row[column], int | float) for row in rows)
-        # The first column names things that people copy, so it is never broken.
-        side: Literal["left", "right"] = "right" if numeric else "left"
-        table.add_column(name, justify=side, overflow="fold", no_wrap=column == 0)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
     console = Console(highlight=False) if data else _stderr()
+    numeric = [
+        bool(rows) and all(isinstance(row[column], int | float) for row in rows)
+        for column in range(len(header))
+    ]
+    cells = [list(header), *([_cell(value) for value in row] for row in rows)]
+    if not numeric[0] and (below := _stack(cells, console.width)):
+        del numeric[below]
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column, width in enumerate(_widths(cells)):
+        # The first column names things that people copy, and short words soon turn unreadable:
+        # neither is broken.
+        side: Literal["left", "right"] = "right" if numeric[column] else "left"
+        fixed = column == 0 or width <= SHORT
+        table.add_column(escape(cells[0][column]), justify=side, overflow="fold", no_wrap=fixed)
+    for row in cells[1:]:
+        table.add_row(*map(escape, row))
     console.print(table)
 
 
-def _cell(value: object) -> str:
-    from rich.markup import escape
+def _stack(cells: list[list[str]], width: int) -> int:
+    """Put the longest column below the first where little room is left for it; 0: left as it was.
 
-    return f"{value:.2f}" if isinstance(value, float) else escape(str(value))
+    Gives the number of the column that is gone.
+    """
+    widths = _widths(cells)
+    long = widths.index(max(widths))
+    room = width - sum(widths) + widths[long] - GAP * len(widths)
+    if not long or room >= min(widths[long], LEAST_ROOM):
+        return 0
+    most = max(widths[0], room + widths[0] + GAP)
+    for row in cells:
+        words = textwrap.wrap(row.pop(long), most - 2, break_on_hyphens=False)
+        row[0] = "\n  ".join([row[0], *words])
+    return long
+
+
+def _widths(cells: list[list[str]]) -> list[int]:
+    from rich.cells import cell_len
+
+    return [
+        max(cell_len(line) for cell in column for line in (cell.splitlines() or [""]))
+        for column in zip(*cells, strict=True)
+    ]
+
+
+def _cell(value: object) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 class Progress:

@@ -41,6 +41,7 @@ EXAMPLES = {
         "sbert search vectors.npy query='how do I bake bread'",
         "sbert search vectors.npy query='[how are you,what is new]' top_k=3",
         "sbert search corpus.txt model=all-MiniLM-L6-v2",
+        "sbert search vectors.npy query='how do I bake bread' index=ivf nprobe=8",
         "cat questions.txt | sbert search vectors.npy output=hits.tsv",
     ),
     "mine": (

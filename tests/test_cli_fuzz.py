@@ -40,7 +40,7 @@ FLAGS = words("""
 OVERRIDE = st.builds("{}{}{}".format, st.sampled_from(KEYS), st.sampled_from("==== "),
                      st.sampled_from(VALUES) | st.text(max_size=6))  # fmt: skip
 LINES = st.tuples(
-    st.sampled_from(["train", "train", "encode", "eval", "search", "download"]),
+    st.sampled_from(words("train train encode eval search mine cluster download")),
     st.lists(OVERRIDE | OVERRIDE | st.sampled_from(FLAGS), max_size=4),
 )
 ANYWHERE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

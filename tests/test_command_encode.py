@@ -75,6 +75,32 @@ def test_encode_writes_what_the_vectors_depend_on(place: Path, sbert: Sbert) -> 
     assert (manifest["rows"], manifest["dim"], manifest["pooling"]) == (len(WORDS), 32, ["max"])
 
 
+def test_encode_tells_its_speed(place: Path, sbert: Sbert) -> None:
+    done = sbert("encode", "corpus.txt", "model=./m", "json=true")
+    manifest = json.loads(Path("corpus.npy.json").read_text())
+    assert manifest == json.loads(done.out)
+    tokens = sum(len(model_tokens) for model_tokens in load("./m").tokens(WORDS))
+    assert manifest["tokens"] == tokens
+    ratio = manifest["tokens_per_second"] / manifest["texts_per_second"]
+    assert ratio == pytest.approx(tokens / len(WORDS), rel=0.01)
+    speeds = (f"{manifest[f'{what}_per_second']:,.0f} {what}/s" for what in ("texts", "tokens"))
+    assert f"({', '.join(speeds)})" in done.err
+
+
+def test_encode_writes_what_elasticsearch_takes(place: Path, sbert: Sbert) -> None:
+    Path("corpus.txt").write_text("\n".join([*WORDS, "naïve 猫 😀"]) + "\n", encoding="utf-8")
+    for output in ("v.bulk", "v.npy"):
+        line = ("encode", "corpus.txt", "model=./m", "window=2", f"output={output}")
+        assert sbert(*line).code == 0
+    lines = [json.loads(line) for line in Path("v.bulk").read_text("utf-8").splitlines()]
+    assert [each["index"]["_id"] for each in lines[::2]] == [*map(str, range(len(WORDS) + 1))]
+    assert [each["text"] for each in lines[1::2]] == [*WORDS, "naïve 猫 😀"]
+    vectors = np.array([each["embedding"] for each in lines[1::2]], dtype=np.float32)
+    np.testing.assert_array_equal(vectors, np.load("v.npy"))
+    done = sbert("search", "v.bulk", "query=rain")
+    assert done.code == 2 and "output=v.npy" in done.err
+
+
 def test_encode_counts_cut_texts(place: Path, sbert: Sbert) -> None:
     done = sbert("encode", "corpus.txt", "model=./m", "model.max_seq_length=8", "json=true")
     expected = sum(len(text.split()) > 6 for text in WORDS)

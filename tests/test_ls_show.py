@@ -119,6 +119,19 @@ def test_ls_models_shows_the_published_score_in_words(
     assert "STSb 76.30" in cls and cls.split()[-1] == "no"
 
 
+def test_a_table_too_wide_for_the_screen_puts_its_longest_column_below(
+    sbert: Sbert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SBERT_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [line.rstrip() for line in sbert("ls", "models").out.splitlines()]
+    place = next(n for n, line in enumerate(lines) if "bert-base-nli-cls-token" in line)
+    assert lines[place].split() == ["bert-base-nli-cls-token", "STSb", "76.30", "no"]
+    assert lines[place + 1] == "   BERT base on NLI, cls"
+    assert any(line.endswith("published score      downloaded") for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
 def test_ls_datasets_lists_the_catalogue(sbert: Sbert) -> None:
     names = {
         row["name"] for row in json.loads(sbert("ls", "datasets", "json=true").out)["datasets"]

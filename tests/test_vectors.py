@@ -15,7 +15,7 @@ from sbert_cli.data.vectors import open_sink, read_npy
 from sbert_cli.errors import DataError, UsageError
 
 VECTORS = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
-TEXTS = [f'text {row} "ü"\t,' for row in range(7)]
+TEXTS = [f'text {row} "ü猫😀"\t,\n\u2028' for row in range(7)]
 
 
 def read_parquet(path: Path) -> np.ndarray:
@@ -25,14 +25,25 @@ def read_parquet(path: Path) -> np.ndarray:
 
 
 def read_jsonl(path: Path) -> np.ndarray:
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in path.read_bytes().decode().split("\n")[:-1]]
     assert [row["text"] for row in rows] == TEXTS
     return np.array([row["embedding"] for row in rows], dtype=np.float32)
+
+
+def read_bulk(path: Path) -> np.ndarray:
+    content = path.read_bytes()
+    assert content.endswith(b"}\n")  # the endpoint refuses a last line without its end
+    lines = [json.loads(line) for line in content.decode().split("\n")[:-1]]
+    assert lines[::2] == [{"index": {"_id": str(row)}} for row in range(7)]
+    assert [list(row) for row in lines[1::2]] == [["text", "embedding"]] * 7
+    assert [row["text"] for row in lines[1::2]] == TEXTS
+    return np.array([row["embedding"] for row in lines[1::2]], dtype=np.float32)
 
 
 READERS: dict[str, Callable[[Path], np.ndarray]] = {
     ".npy": np.load,
     ".jsonl": read_jsonl,
+    ".bulk": read_bulk,
     ".parquet": read_parquet,
     ".safetensors": lambda path: load_file(path)["embeddings"],
 }
@@ -65,6 +76,9 @@ def test_unknown_suffix_names_the_nearest() -> None:
     with pytest.raises(UsageError) as caught, open_sink(Path("v.npz"), 5):
         pass
     assert "'.npy'" in caught.value.fix
+    with pytest.raises(UsageError) as caught, open_sink(Path("v.xml"), 5):
+        pass
+    assert ".bulk: Elasticsearch, OpenSearch" in caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,12 @@ def _find_stored(path: Path) -> Path | None:
         is_parquet = path.suffix == ".parquet"
         if manifest_path(path).exists() or (is_parquet and holds_vectors(path)):
             return path
+    if path.suffix == ".bulk":
+        raise UsageError(
+            f"'{path}' is for Elasticsearch and OpenSearch, it is not read here",
+            where=f"config key source={path}",
+            fix=f"sbert encode texts.txt output={path.with_suffix('.npy')}",
+        )
     return None
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sbert_cli.data.texts import TextSource
     from sbert_cli.data.vectors import Sink, Vectors
-    from sbert_cli.engine.embedder import Embedder
+    from sbert_cli.engine.embedder import Count, Embedder
 
 GROUPS = ("model", "pooling", "head", "engine")
 
@@ -45,16 +45,16 @@ def run(cfg: DictConfig) -> None:
         for texts in chain([first], windows):
             sink.write(texts, embedder.encode(texts, bar.advance))
     seconds = time.perf_counter() - start
-    report = _report(config, source, embedder, output)
+    report = {**_report(config, source, embedder, output), **_speed(embedder.count, seconds)}
     if output != "-":
         atomic.write(manifest_path(Path(output)), json.dumps(report, indent=2) + "\n")
-    rate = embedder.count.texts / max(seconds, 1e-9)
     console.note(
         f"{embedder.count.texts:,} texts → {output} [{source.rows} × {embedder.dim}] "
-        f"in {seconds:.1f} s ({rate:,.0f} texts/s); {truncation(embedder)}"
+        f"in {seconds:.1f} s ({report['texts_per_second']:,.0f} texts/s, "
+        f"{report['tokens_per_second']:,.0f} tokens/s); {truncation(embedder)}"
     )
     if asked.json and output != "-":
-        console.write_json({**report, "seconds": round(seconds, 3)})
+        console.write_json(report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,4 +168,13 @@ def _report(
         "precision": embedder.compute.precision,
         "tokens": embedder.count.tokens,
         "truncated": embedder.count.truncated,
+    }
+
+
+def _speed(count: Count, seconds: float) -> dict[str, float]:
+    """How long it took, reading and writing included, the loading of the model not."""
+    return {
+        "seconds": round(seconds, 3),
+        "texts_per_second": round(count.texts / max(seconds, 1e-9), 1),
+        "tokens_per_second": round(count.tokens / max(seconds, 1e-9), 1),
     }

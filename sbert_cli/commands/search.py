@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from sbert_cli import console
 from sbert_cli.commands.corpus import GROUPS, Corpus, read_corpus
 from sbert_cli.commands.encode import check_prompt
 from sbert_cli.commands.output import check_output, rounded, write_rows
-from sbert_cli.config import plain, settings
+from sbert_cli.config import bind, plain, settings
 from sbert_cli.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from sbert_cli.data.vectors import Vectors
     from sbert_cli.engine.embedder import Embedder
+    from sbert_cli.retrieval.approximate import IndexSettings
+    from sbert_cli.retrieval.search import Hits
 
 HEADER = ("query", "rank", "row", "score", "text")
 PROMPT = "query> "
 
 Hit = dict[str, Any]
-Answer = Callable[[list[str]], list[list[Hit]]]
+Answers = list[tuple[str, list[Hit]]]
+Find = Callable[["Vectors"], "Hits"]
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """The keys of configs/search.yaml."""
+    """The keys of configs/search.yaml that do not shape the index."""
 
     source: str
     query: str | list[str] | None
     queries: str | None
     top_k: int
     score: Literal["auto", "cosine", "dot"]
+    recall: bool
     output: str | None
     overwrite: bool
     column: str | None
@@ -61,22 +67,31 @@ class SearchSettings:
 
 def run(cfg: DictConfig) -> None:
     """Encode the queries as the corpus was encoded, search it, show texts and scores."""
+    from sbert_cli.retrieval.approximate import IndexSettings, load_faiss
+
     config = plain(cfg)
-    asked = settings(SearchSettings, config, GROUPS)
+    keys = [field.name for field in fields(IndexSettings)]
+    asked = settings(SearchSettings, config, (*GROUPS, *keys))
+    index = bind(IndexSettings, {key: config[key] for key in keys}, where="")
     check_output(asked.output, overwrite=asked.overwrite)
     queries = _queries(asked)  # a mistake in them shows before anything is encoded
+    if index.index != "exact":
+        load_faiss()
     corpus = read_corpus(config)
-    answer, score = _searcher(asked, corpus, corpus.build_embedder())
-    answers = _interact(asked, answer, score) if queries is None else [*_all(queries, answer)]
+    searcher = Searcher(asked, index, corpus)
+    answers = _interact(asked, searcher) if queries is None else searcher.answer(queries)
     if queries is not None and not asked.json and asked.output is None:
         for query, hits in answers:
-            _show(query, hits, score)
+            _show(query, hits, searcher.score)
     if asked.output and not (asked.output == "-" and queries is None):
         write_rows(asked.output, HEADER, _rows(answers))
         if asked.output != "-":
             console.note(f"{sum(len(hits) for _, hits in answers):,} hits → {asked.output}")
     if asked.json and asked.output != "-":
-        console.write_json({"answers": [{"query": q, "hits": hits} for q, hits in answers]})
+        report: dict[str, Any] = {"answers": [{"query": q, "hits": hits} for q, hits in answers]}
+        if searcher.recalls:
+            report["recall"] = rounded(searcher.recall)
+        console.write_json(report)
 
 
 def _queries(asked: SearchSettings) -> list[str] | None:
@@ -108,49 +123,87 @@ def _queries(asked: SearchSettings) -> list[str] | None:
     return found
 
 
-def _searcher(
-    asked: SearchSettings, corpus: Corpus, embedder: Embedder
-) -> tuple[Answer, Literal["cosine", "dot"]]:
-    """From queries to their hits, and the name of the score."""
-    from sbert_cli.retrieval.search import search
+class Searcher:
+    """From queries to their hits, and how many of the exact ones were among them."""
 
-    score = asked.score
-    if score == "auto":
-        score = "dot" if embedder.encoder.card.similarity == "dot" else "cosine"
-        if score == "dot":
-            console.note("scores are dot products, as the model's folder says")
+    def __init__(self, asked: SearchSettings, index: IndexSettings, corpus: Corpus) -> None:
+        from sbert_cli.retrieval.search import search
 
-    def answer(queries: list[str]) -> list[list[Hit]]:
-        vectors = embedder.encode(
+        self.asked, self.corpus = asked, corpus
+        self.embedder = corpus.build_embedder()
+        self.score = _score(asked, self.embedder)
+        self.exact: Find = lambda vectors: search(vectors, corpus.vectors, asked.top_k, self.score)
+        self.find: Find = self.exact
+        self.approximate = index.index != "exact"
+        if self.approximate:
+            self.find = _approximate(asked, index, corpus, self.score)
+        self.recalls: list[float] = []  # of each query so far
+
+    @property
+    def recall(self) -> float:
+        """The mean share of the exact hits that was found."""
+        return sum(self.recalls) / len(self.recalls)
+
+    def answer(self, queries: list[str]) -> Answers:
+        """Each query with its hits, best first."""
+        asked = self.asked
+        vectors = self.embedder.encode(
             queries, prompt=asked.query_prompt, prompt_name=asked.query_prompt_name
         )
-        found = search(vectors, corpus.vectors, asked.top_k, score)
-        return [
+        found = self.find(vectors)
+        if self.approximate and asked.recall:
+            self._measure(vectors, found)
+        hits = [
             [
-                {"row": int(row), "score": rounded(value), "text": corpus.texts[row]}
+                {"row": int(row), "score": rounded(value), "text": self.corpus.texts[row]}
                 for row, value in zip(rows, scores, strict=True)
+                if row >= 0  # an approximate index may find fewer than asked for
             ]
             for rows, scores in zip(found.rows, found.scores, strict=True)
         ]
+        return [*zip(queries, hits, strict=True)]
 
-    return answer, score
+    def _measure(self, vectors: Vectors, found: Hits) -> None:
+        from sbert_cli.retrieval.approximate import recall
+
+        self.recalls += recall(found, self.exact(vectors)).tolist()
+        count = len(self.recalls)
+        console.note(
+            f"recall@{self.asked.top_k} {self.recall:.4f}, mean of "
+            f"{count:,} {'query' if count == 1 else 'queries'} against exact search"
+        )
 
 
-def _all(queries: list[str], answer: Answer) -> Iterator[tuple[str, list[Hit]]]:
-    return zip(queries, answer(queries), strict=True)
+def _score(asked: SearchSettings, embedder: Embedder) -> Literal["cosine", "dot"]:
+    if asked.score != "auto":
+        return asked.score
+    if embedder.encoder.card.similarity != "dot":
+        return "cosine"
+    console.note("scores are dot products, as the model's folder says")
+    return "dot"
 
 
-def _interact(asked: SearchSettings, answer: Answer, score: str) -> list[tuple[str, list[Hit]]]:
+def _approximate(asked: SearchSettings, index: IndexSettings, corpus: Corpus, score: str) -> Find:
+    from sbert_cli.retrieval.approximate import ApproximateIndex
+
+    start = time.perf_counter()
+    built = ApproximateIndex(corpus.vectors, score, index)
+    seconds = time.perf_counter() - start
+    console.note(f"index {built.describe()} built in {seconds:.1f} s")
+    return lambda vectors: built.search(vectors, asked.top_k)
+
+
+def _interact(asked: SearchSettings, searcher: Searcher) -> Answers:
     """Ask for queries until an empty line, and answer each at once."""
     answers = []
     console.note("an empty line ends")
     while query := (console.ask(PROMPT) or "").strip():
-        found = [*_all([query], answer)]
+        found = searcher.answer([query])
         answers += found
         if asked.output == "-":
             write_rows("-", HEADER, _rows(found))
         elif not asked.json:
-            _show(query, found[0][1], score)
+            _show(query, found[0][1], searcher.score)
     return answers
 
 
@@ -159,7 +212,7 @@ def _show(query: str, hits: list[Hit], score: str) -> None:
     console.show_table(query, (score, "row", "text"), rows, data=True)
 
 
-def _rows(answers: list[tuple[str, list[Hit]]]) -> Iterator[tuple[str, int, int, float, str]]:
+def _rows(answers: Answers) -> Iterator[tuple[str, int, int, float, str]]:
     for query, hits in answers:
         for rank, hit in enumerate(hits, 1):
             yield query, rank, hit["row"], hit["score"], hit["text"]

@@ -92,6 +92,23 @@ class _Jsonl:
         """Every line is whole already."""
 
 
+class _Bulk(_Jsonl):
+    """Two lines a text, an action and a document, as the _bulk endpoint takes them.
+
+    The index is named by the address it is sent to; `_id` is the row, so that sending it twice
+    adds nothing.
+    """
+
+    def __init__(self, file: BinaryIO, dim: int) -> None:
+        super().__init__(file, dim)
+        self.rows = 0
+
+    def write(self, texts: Sequence[str], vectors: Vectors) -> None:
+        for line in jsonl_lines(texts, vectors):
+            self.file.write(f'{{"index": {{"_id": "{self.rows}"}}}}\n{line}\n'.encode())
+            self.rows += 1
+
+
 class _Parquet:
     """Columns `text` and `embedding`; one row group a window."""
 
@@ -117,9 +134,13 @@ class _Parquet:
 SINKS: dict[str, Callable[[BinaryIO, int], Sink]] = {
     ".npy": _Npy,
     ".jsonl": _Jsonl,
+    ".bulk": _Bulk,
     ".parquet": _Parquet,
     ".safetensors": _Safetensors,
 }
+
+
+FORMATS = f"one of: {listed(SINKS)} (.bulk: Elasticsearch, OpenSearch)"
 
 
 def check_suffix(path: Path) -> None:
@@ -129,7 +150,7 @@ def check_suffix(path: Path) -> None:
         raise UsageError(
             f"no output format ends in '{path.suffix}'",
             where=f"config key output={path}",
-            fix=f"did you mean '{near}'?" if near else f"one of: {listed(SINKS)}, or - for stdout",
+            fix=f"did you mean '{near}'?" if near else f"{FORMATS}, or - for stdout",
         )
 
 

@@ -1,1 +1,1 @@
-"""Exact search over vectors."""
+"""Exact and approximate search over vectors."""

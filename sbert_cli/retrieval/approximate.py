@@ -1,0 +1,162 @@
+"""Approximate nearest neighbours: far fewer rows scored than all, most of the best found.
+
+Inverted lists and neighbour graphs of faiss, built in memory over float32 rows. How much of the
+exact answer an index finds is measured, not promised.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sbert_cli.errors import UsageError
+from sbert_cli.retrieval.blocks import Blocks
+
+if TYPE_CHECKING:
+    from sbert_cli.retrieval.search import Hits
+
+BLOCK = 16_384  # rows copied into the index at a time
+LEAST, MOST = 39, 256  # rows a list that k-means is trained on
+LIMITS = {
+    "nlist": (1, 2**31 - 1),
+    "nprobe": (1, 2**31 - 1),
+    "links": (2, 512),
+    "ef_construction": (1, 2**31 - 1),
+    "ef_search": (1, 2**31 - 1),
+    "seed": (0, 2**31 - 1),
+}
+ROUNDING = 1e-6  # two scores of float32 that are nearer, in relation, are equal
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """The keys of configs/search.yaml that choose and shape an index."""
+
+    index: Literal["exact", "ivf", "hnsw"]
+    nlist: int | None
+    nprobe: int
+    links: int
+    ef_construction: int
+    ef_search: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        for key, (least, most) in LIMITS.items():
+            value = getattr(self, key)
+            if value is not None and not least <= value <= most:
+                where = f"config key {key}={value}"
+                raise UsageError(f"{key} must lie from {least} to {most}", where=where)
+
+
+class ApproximateIndex:
+    """The rows of `corpus` [rows, dim] as an index that `asked` describes, by cosine or dot.
+
+    The same vectors, settings and seed give the same index. Raises UsageError without faiss, for
+    no rows and for more lists than rows, NumericalError for vectors that are not finite.
+    """
+
+    def __init__(self, corpus: NDArray[Any], score: str, asked: IndexSettings) -> None:
+        self.faiss = load_faiss()
+        self.blocks = Blocks(corpus, score)
+        if not len(corpus):
+            raise UsageError(
+                "there are no vectors to index", where=f"config key index={asked.index}"
+            )
+        build = {"ivf": self._lists, "hnsw": self._graph}[asked.index]
+        self.index = build(asked)
+        self._add()
+
+    def search(self, queries: NDArray[Any], top_k: int) -> Hits:
+        """The `top_k` best rows found for each of `queries` [queries, dim], ties by row number.
+
+        Row -1 fills the places for which the index found none. Raises UsageError for another
+        width than the corpus has.
+        """
+        from sbert_cli.retrieval.search import Hits
+
+        asked = Blocks(np.atleast_2d(queries), self.blocks.score)
+        width = asked.vectors.shape[1]
+        if width != self.index.d:
+            raise UsageError(f"the queries have {width} dimensions, the corpus {self.index.d}")
+        vectors = asked.take(0, len(asked))[: len(asked)]
+        scores, rows = self.index.search(vectors, min(top_k, len(self.blocks)))
+        order = np.lexsort((rows, -scores), axis=-1)
+        return Hits(np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1))
+
+    def describe(self) -> str:
+        """The index in words, with what it was left to choose."""
+        index, rows = self.index, f"{len(self.blocks):,} vectors"
+        if hasattr(index, "nlist"):
+            return f"ivf, {index.nlist:,} lists of {rows}, {index.nprobe:,} looked at,"
+        return f"hnsw, a graph over {rows},"
+
+    def _lists(self, asked: IndexSettings) -> Any:
+        """Inverted lists (Sivic and Zisserman 2003): k-means cells, of which few are looked at."""
+        rows, dim = self.blocks.vectors.shape
+        nlist = asked.nlist or default_nlist(rows)
+        if nlist > rows:
+            where = f"config key nlist={nlist}"
+            raise UsageError(f"{nlist} lists are more than the {rows} rows", where=where)
+        product = self.faiss.METRIC_INNER_PRODUCT
+        index = self.faiss.IndexIVFFlat(self.faiss.IndexFlatIP(dim), dim, nlist, product)
+        index.nprobe = min(asked.nprobe, nlist)
+        index.cp.seed = asked.seed
+        index.cp.min_points_per_centroid = 1  # no warning: whoever names nlist means it
+        generator = np.random.default_rng(asked.seed)
+        sample = generator.choice(rows, min(rows, MOST * nlist), replace=False)
+        index.train(self.blocks.pick(np.sort(sample)))
+        return index
+
+    def _graph(self, asked: IndexSettings) -> Any:
+        """A hierarchical navigable small world (Malkov and Yashunin 2016)."""
+        rows, dim = self.blocks.vectors.shape
+        index = self.faiss.IndexHNSWFlat(dim, asked.links, self.faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction = min(asked.ef_construction, rows)
+        index.hnsw.efSearch = min(asked.ef_search, rows)  # it takes memory at once
+        index.hnsw.rng = self.faiss.RandomGenerator(asked.seed)
+        return index
+
+    def _add(self) -> None:
+        # Threads would link a graph in the order of their luck: one thread, one graph.
+        threads = self.faiss.omp_get_max_threads()
+        self.faiss.omp_set_num_threads(1)
+        try:
+            for start in range(0, len(self.blocks), BLOCK):
+                stop = min(start + BLOCK, len(self.blocks))
+                self.index.add(self.blocks.take(start, stop)[: stop - start])
+        finally:
+            self.faiss.omp_set_num_threads(threads)
+
+
+def default_nlist(rows: int) -> int:
+    """About 4·√rows lists, as faiss advises, but none of them trained on fewer than 39 rows."""
+    return max(1, min(round(4 * math.sqrt(rows)), rows // LEAST))
+
+
+def recall(found: Hits, exact: Hits) -> NDArray[np.float64]:
+    """The share of each query's exact hits that was found, [queries].
+
+    A row as near as the last exact one is as good: equal texts make many answers right.
+    """
+    last = exact.scores[:, -1:]
+    right = (found.rows[:, :, None] == exact.rows[:, None, :]).any(axis=2)
+    right |= (found.rows >= 0) & (found.scores >= last - ROUNDING * np.abs(last))
+    shares: NDArray[np.float64] = right.sum(axis=1) / exact.rows.shape[1]
+    return shares
+
+
+def load_faiss() -> Any:
+    """The library faiss; raises UsageError where it is not installed."""
+    try:
+        import faiss
+    except ImportError:
+        raise UsageError(
+            "an approximate index needs faiss, which is not installed",
+            where="config key index",
+            fix="pip install 'sbert-cli[faiss]', or index=exact",
+        ) from None
+    return faiss
