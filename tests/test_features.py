@@ -1,7 +1,8 @@
 """The features of the 2020 system, row by row: each names the test that shows it.
 
-Rows: modules M, tokenizers K, losses L, readers R, datasets D, evaluators E, training T, encoding N,
-utilities U, model folders H, data G, model names A, applications X, recipes C, defects not copied Q.
+Rows: modules M, tokenizers K, losses L, readers R, datasets D, evaluators E, training T,
+encoding N, utilities U, model folders H, data G, model names A, applications X, recipes C,
+defects not copied Q.
 """
 
 from __future__ import annotations
@@ -138,10 +139,10 @@ SHOWN = {
     "X03": "command_cluster::kmeans_and_agglomerative_are_those_of_the_library",
     "X04": "command_search::the_real_model_answers_the_semantic_search_example",
     "X05": "command_search::a_real_terminal_is_asked",
-    "X06": "approximate::X06",
-    "X07": "approximate::X07",
-    "X08": "vectors::X08",
-    "X09": "command_encode::X09",
+    "X06": "approximate::more_lists_and_candidates_find_more",
+    "X07": "approximate::the_command_finds_what_exact_search_finds",
+    "X08": "command_encode::encode_writes_what_elasticsearch_takes",
+    "X09": "command_encode::encode_tells_its_speed",
     "X10": "real_weights::sts_benchmark_gives_the_known_score",
     "X11": "wk_pooling::command_encodes_with_it",
     "X12": "eval_command::translation_of_files",
