@@ -14,11 +14,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 
 from sbert_cli.errors import ResourceError, ToldError
 
 GRACE = 10.0  # seconds for the others to end by themselves, then to end when told to
 PAUSE = 0.05  # seconds between two looks
+STOPPED = 130  # the exit code of a rank that was interrupted
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
 
@@ -29,7 +31,7 @@ def launch(count: int, command: Sequence[str]) -> None:
     ended it.
     """
     ranks: list[subprocess.Popen[bytes]] = []
-    with _term_as_interrupt():
+    with term_as_interrupt(ranks):
         try:
             shared = {**os.environ, **_shared(count)}
             for rank in range(count):
@@ -80,7 +82,7 @@ def _end(ranks: Sequence[subprocess.Popen[bytes]]) -> None:
 
 def _explain(codes: Sequence[int]) -> None:
     """Raises for the rank that failed first of itself: not told to, nor for want of another."""
-    follows = (0, ToldError.code, -signal.SIGTERM)
+    follows = (0, ToldError.code, STOPPED, -signal.SIGTERM)
     failed = [rank for rank, code in enumerate(codes) if code]
     if not failed:
         return
@@ -97,12 +99,18 @@ def _explain(codes: Sequence[int]) -> None:
 
 
 @contextmanager
-def _term_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that no rank is left behind."""
+def term_as_interrupt(ranks: Sequence[subprocess.Popen[bytes]] = ()) -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does: no rank is left behind, no run seems to go on."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in ranks:  # Ctrl-C reaches them from the terminal
+            each.terminate()
+        signal.default_int_handler(number, frame)
+
     if threading.current_thread() is not threading.main_thread():
         yield  # a signal cannot be caught here
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:

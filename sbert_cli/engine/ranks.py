@@ -7,6 +7,7 @@ that the sum of the ranks' gradients is that of one process, whatever the loss. 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from sbert_cli.engine.launch import term_as_interrupt
 from sbert_cli.engine.seat import ALONE, Seat
 from sbert_cli.errors import ResourceError, ToldError
 
@@ -189,7 +191,8 @@ def join(seat: Seat, device: torch.device) -> Iterator[Ranks]:
     except RuntimeError as error:
         raise _lost(seat, error) from error
     assert isinstance(waiting, dist.ProcessGroup), "every rank is in this group"
-    yield Ranks(seat, device, waiting)
+    with term_as_interrupt():
+        yield Ranks(seat, device, waiting)
     # Not after a failure: the others may be gone, and NCCL would wait for them.
     dist.destroy_process_group()
 
@@ -213,7 +216,8 @@ def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
 
 
 def _lost(seat: Seat, error: RuntimeError) -> ResourceError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    reason = re.sub(r"^\[\S+\] ", "", first).partition(". ")[0]  # without place and farewell
     return ResourceError(
         f"another process of this training ended or hangs: {reason}",
         where=f"rank {seat.rank} of {seat.size}",

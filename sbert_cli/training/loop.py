@@ -110,8 +110,7 @@ class Trainer:
     def _step(self, step: int, planned: Step) -> None:
         """One optimizer step over some batches of an objective, as over one of all their rows."""
         settings, objective = self.settings, self.objectives[planned.objective]
-        # Dropout depends on seed, step and rank alone, not on what ran before.
-        torch.manual_seed(settings.seed * 1_000_003 + step + self.ranks.rank * 998_244_353)
+        torch.manual_seed(dropout_seed(settings.seed, step, self.ranks.rank))
         for values, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
             values["lr"] = peak * self.schedule(step)
         rows = sum(map(len, planned.batches))
@@ -213,6 +212,14 @@ class Trainer:
             where=str(self.best_folder if self.best_folder.exists() else self.run.path),
             fix="a smaller optimizer.lr, a longer warm-up or engine.precision=fp32",
         )
+
+
+def dropout_seed(seed: int, step: int, rank: int) -> int:
+    """Dropout depends on these alone, not on what ran before.
+
+    They differ in the lower 32 bits: torch drops the others on a CPU.
+    """
+    return seed * 1_000_003 + step + rank * 998_244_353
 
 
 def _mean(losses: Sequence[tuple[str, float]]) -> float:
