@@ -29,7 +29,7 @@ from sbert_cli import (
     usage,
 )
 from sbert_cli.arguments import Line, parse, quote
-from sbert_cli.errors import SbertError, UsageError
+from sbert_cli.errors import SbertError, ToldError, UsageError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -56,7 +56,8 @@ def main() -> int:
         if sys.stdout is not None:  # so it is where the caller closed it
             sys.stdout.flush()
     except SbertError as error:
-        console.fail(error, as_json="json=true" in args)
+        if not isinstance(error, ToldError):
+            console.fail(error, as_json="json=true" in args)
         return error.code
     except KeyboardInterrupt:
         console.note("stopped by Ctrl-C")
@@ -144,7 +145,7 @@ def _call_hydra(command: str, line: Line, folders: Sequence[Path] = ()) -> None:
     )
     try:
         with _hydra_environment(line):
-            enter(_job(command))()
+            enter(_job(command, line))()
     except _Leave as leave:
         raise leave.error from None
     except SystemExit as stop:
@@ -190,23 +191,36 @@ def _hydra_environment(line: Line) -> Iterator[None]:
         sys.argv = before
 
 
-def _job(command: str) -> Callable[[DictConfig], Any]:
-    """The task function Hydra calls: the command's `run`, imported when it is reached."""
+def _job(command: str, line: Line) -> Callable[[DictConfig], Any]:
+    """The task function Hydra calls: the command's `run`, imported when it is reached.
+
+    In sys.argv it finds the line that would run this job alone.
+    """
 
     def job(cfg: DictConfig) -> Any:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
         gc.enable()
+        sweeps = HydraConfig.get().mode == RunMode.MULTIRUN
+        if sweeps:
+            sys.argv = [sys.argv[0], *_alone(line, HydraConfig.get().overrides)]
         try:
             return import_module(f"sbert_cli.commands.{command}").run(cfg)
         except (SbertError, BrokenPipeError) as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+            if sweeps:
                 raise  # the launcher's other jobs go on, then the sweep fails with this
             raise _Leave(error) from error
 
     job.__module__ = f"sbert_cli.commands.{command}"  # Hydra names the job after it
     return job
+
+
+def _alone(line: Line, overrides: Any) -> list[str]:
+    """The line of one job of a sweep, without what makes it a sweep."""
+    flags = {name: value for name, value in line.flags.items() if name != "--multirun"}
+    places = [each for each in overrides.hydra if each.startswith("hydra.searchpath=")]
+    return Line(flags, [*places, *overrides.task], []).argv()
 
 
 def _is_from_job(error: Exception) -> bool:

@@ -30,18 +30,30 @@ def _stderr() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+class _State:
+    """Whether this process keeps silent, as all but one of a training do."""
+
+    muted = False
+
+
+def mute() -> None:
+    """No more notes, tables and progress; errors and data are still told."""
+    _State.muted = True
+
+
 def note(text: str) -> None:
     """One line for the person watching, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    if not _State.muted:
+        print(text, file=sys.stderr, flush=True)
 
 
 def fail(error: SbertError, *, as_json: bool = False) -> None:
     """An error's three lines on stderr, or one JSON object there."""
     if as_json:
         fields = {"code": error.code, "what": error.what, "where": error.where, "fix": error.fix}
-        note(json.dumps({"error": fields}, ensure_ascii=False))
+        print(json.dumps({"error": fields}, ensure_ascii=False), file=sys.stderr, flush=True)
     else:
-        note(str(error))
+        print(error, file=sys.stderr, flush=True)
 
 
 def write_out(text: str) -> None:
@@ -65,6 +77,8 @@ def show_table(
     title: str, header: Sequence[str], rows: Sequence[Sequence[object]], *, data: bool = False
 ) -> None:
     """A table for people: on stderr, or on stdout where the table is the answer (`data`)."""
+    if _State.muted and not data:
+        return
     from rich import box
     from rich.console import Console
     from rich.markup import escape
@@ -161,6 +175,9 @@ class _Lines(Progress):
 @contextmanager
 def progress(title: str, total: int | None = None) -> Iterator[Progress]:
     """Progress of a piece of work: a bar on a terminal, plain lines elsewhere."""
+    if _State.muted:
+        yield Progress(title, total)
+        return
     console = _stderr()
     if not console.is_terminal:
         yield _Lines(title, total)

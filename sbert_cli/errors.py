@@ -27,9 +27,9 @@ class SbertError(Exception):
             lines.append(f"  fix {self.fix}")
         return "\n".join(lines)
 
-    def __reduce__(self) -> tuple[type[SbertError], tuple[str], dict[str, str]]:
+    def __reduce__(self) -> tuple[type[SbertError], tuple[str], dict[str, object]]:
         # Sweeps carry errors between processes; keyword arguments need this to survive.
-        return type(self), (self.what,), {"where": self.where, "fix": self.fix}
+        return type(self), (self.what,), {**vars(self)}
 
 
 class UsageError(SbertError):
@@ -78,6 +78,12 @@ class BusyError(SbertError):
     """A run directory or an output exists already or belongs to another process."""
 
     code = 9
+
+
+class ToldError(SbertError):
+    """Another process of the same training failed and has said why: nothing is left to say."""
+
+    code = 7
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

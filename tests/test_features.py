@@ -91,7 +91,7 @@ SHOWN = {
     "T04": "multitask::sets_take_turns",
     "T05": "training::fifty_steps_equal_a_plain_loop",
     "T06": "precision::training_in_bf16_learns_like_fp32",
-    "T07": "ranks::gradients_of_two_ranks_equal_one_process",
+    "T07": "ranks::two_ranks_have_the_gradient_of_one_process",
     "T08": "training::eval_steps_and_epoch_ends_are_evaluated_once",
     "T09": "training::best_model_is_kept_not_the_last",
     "T10": "command_encode::eval_writes_a_run",

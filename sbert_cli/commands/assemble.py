@@ -30,6 +30,7 @@ from sbert_cli.encoder.pooling import in_order
 from sbert_cli.encoder.tiny import build_tiny
 from sbert_cli.engine.device import Compute, choose
 from sbert_cli.engine.embedder import Embedder, Output
+from sbert_cli.engine.seat import ALONE, Seat
 from sbert_cli.engine.settings import EngineSettings
 from sbert_cli.errors import UsageError, listed
 
@@ -57,9 +58,19 @@ MODULES: dict[str, Callable[..., Part]] = {
 }
 
 
-def build_compute(config: Node) -> Compute:
-    """Device, precision and threads as the node `engine` asks, told to the user."""
-    compute = choose(bind(EngineSettings, config["engine"], where="engine"))
+def build_compute(config: Node, seat: Seat | None = None) -> Compute:
+    """Device, precision and threads as the node `engine` asks, told to the user.
+
+    `seat` is that of a training's process. Raises UsageError for several devices without one.
+    """
+    asked = bind(EngineSettings, config["engine"], where="engine")
+    if seat is None and asked.devices not in (1, "auto"):
+        raise UsageError(
+            "only train runs on several devices so far",
+            where=f"config key engine.devices={asked.devices}",
+            fix="engine.devices=1",
+        )
+    compute = choose(asked, seat or ALONE)
     note(", ".join(compute.reasons))
     return compute
 

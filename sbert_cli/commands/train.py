@@ -8,7 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sbert_cli import console
+from sbert_cli.commands.train_ranks import launched, run_folder
 from sbert_cli.config import pick, plain, settings
+from sbert_cli.engine.seat import seat
 from sbert_cli.errors import DataError, UsageError
 from sbert_cli.training.settings import TrainSettings
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from sbert_cli.encoder import SentenceEncoder
     from sbert_cli.engine.device import Compute
     from sbert_cli.engine.embedder import Embedder, Vectors
+    from sbert_cli.engine.ranks import Ranks
     from sbert_cli.evaluation import Evaluator, Result
     from sbert_cli.report.run import RunFolder
     from sbert_cli.training.loop import Scores, Trainer
@@ -35,20 +38,36 @@ OTHER = ("more", "teacher", "run_dir", "offline", "json")
 
 
 def run(cfg: DictConfig) -> float | None:
-    """Train, keep the best model, test it; gives the best dev score, for sweepers."""
+    """Train, keep the best model, test it; gives the best dev score, for sweepers.
+
+    None too where other processes trained: the score is in their run directory.
+    """
     config = plain(cfg)
     asked = settings(TrainSettings, config, (*GROUPS, *OTHER))
     from omegaconf import OmegaConf
 
+    from sbert_cli.commands.assemble import build_compute
     from sbert_cli.commands.train_report import report
-    from sbert_cli.report.run import RunFolder
+    from sbert_cli.engine.ranks import join
 
-    parts = _load(config)
-    with RunFolder("train", config["run_dir"]) as folder:
-        folder.begin(OmegaConf.to_yaml(cfg, resolve=True))
-        trainer, results = _train(config, asked, parts, folder)
-        tested = _test(trainer, parts.test) if parts.test else None
-        report(config, folder, trainer, results, tested)
+    here = seat()
+    if here.size == 1 and launched(config):
+        return None
+    if here.rank:
+        console.mute()
+    compute = build_compute(config, here)
+    with join(here, compute.device) as ranks:
+        with ranks.in_turn():
+            parts = _load(config, compute)
+        with run_folder(config["run_dir"], ranks) as folder:
+            folder.begin(OmegaConf.to_yaml(cfg, resolve=True))
+            trainer, results = _train(config, asked, parts, folder, ranks)
+
+            def conclude() -> None:
+                tested = _test(trainer, parts.test) if parts.test else None
+                report(config, folder, trainer, results, tested)
+
+            ranks.on_main(conclude)
     return trainer.best.score if trainer.evaluate else None
 
 
@@ -64,9 +83,8 @@ class Parts:
     losses: list[nn.Module]
 
 
-def _load(config: dict[str, Any]) -> Parts:
+def _load(config: dict[str, Any], compute: Compute) -> Parts:
     """Training sets, teacher and evaluators: read and checked before the model is built."""
-    from sbert_cli.commands.assemble import build_compute
     from sbert_cli.commands.teacher import build_teacher
     from sbert_cli.commands.training_sets import read_sets, require_teacher
     from sbert_cli.evaluation import EVALUATORS
@@ -78,7 +96,6 @@ def _load(config: dict[str, Any]) -> Parts:
         if name in LOSSES and not each.wants_vectors:
             _check_fit(LOSSES[name], asdict(each.chosen), each.as_seen)
     require_teacher(sets, config["teacher"])
-    compute = build_compute(config)
     teacher = build_teacher(config, compute)
     losses: list[nn.Module] = []
     dev, test = (
@@ -143,7 +160,7 @@ def _check_fit(loss: Any, config: dict[str, Any], records: Records) -> None:
 
 
 def _train(
-    config: dict[str, Any], asked: TrainSettings, parts: Parts, folder: RunFolder
+    config: dict[str, Any], asked: TrainSettings, parts: Parts, folder: RunFolder, ranks: Ranks
 ) -> tuple[Trainer, list[Result]]:
     from sbert_cli.commands.training_sets import build_objectives
     from sbert_cli.training.loop import Trainer
@@ -151,7 +168,8 @@ def _train(
     from sbert_cli.training.plan import epoch_ends
     from sbert_cli.training.schedule import SCHEDULERS
 
-    encoder, objectives = build_objectives(config, parts.sets, parts.compute, parts.teacher)
+    with ranks.in_turn():
+        encoder, objectives = build_objectives(config, parts.sets, parts.compute, parts.teacher)
     parts.losses.extend(objective.loss for objective in objectives)
     ends = epoch_ends(objectives, asked)
     if not ends[-1]:
@@ -182,6 +200,7 @@ def _train(
         schedule=pick(SCHEDULERS, config["scheduler"], "scheduler", total_steps=steps),
         run=folder,
         evaluate=_judge(dev, encoder, parts.compute, folder, results) if dev else None,
+        ranks=ranks,
     )
     trainer.fit()
     return trainer, results

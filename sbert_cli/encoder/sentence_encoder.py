@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from sbert_cli.encoder.chain import width_of
@@ -56,6 +57,8 @@ class SentenceEncoder(nn.Module):
 
     def forward(self, features: Features) -> Tensor:
         """Sentence vectors [rows, dim] in the order of the packed rows."""
+        if not features.rows:
+            return torch.zeros(0, self.dim, device=features.ids.device)
         features.wants_layers |= self.needs_layers
         for module in self.chain:
             features = module(features)

@@ -12,6 +12,7 @@ from typing import Literal
 
 import torch
 
+from sbert_cli.engine.seat import ALONE, Seat
 from sbert_cli.engine.settings import EngineSettings
 from sbert_cli.errors import UsageError
 
@@ -45,25 +46,73 @@ class Compute:
             yield
 
 
-def choose(settings: EngineSettings) -> Compute:
-    """Turn the engine's settings into choices for this machine.
+def choose(settings: EngineSettings, seat: Seat = ALONE) -> Compute:
+    """Turn the engine's settings into choices for this machine and this process of a training.
 
     Raises UsageError for a device or precision that this machine does not have.
     """
     device, why_device = _device(settings.device)
+    if seat.size > 1:
+        check_devices(device, seat.local_size, "WORLD_SIZE of this machine")
+        device = _own(device, seat)
     precision, why_precision = _precision(settings.precision, device)
-    threads = settings.threads or torch.get_num_threads()
+    threads = settings.threads or max(1, torch.get_num_threads() // seat.local_size)
     torch.set_num_threads(threads)
-    why_threads = "as asked" if settings.threads else "one for each physical core"
+    why_threads = _why_threads(settings, seat)
     budget = settings.token_budget
     if budget == "auto":
         budget = CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
-    reasons = (
+    reasons = [
         f"device {device.type} ({why_device})",
         f"precision {precision} ({why_precision})",
         f"{threads} threads ({why_threads})",
-    )
-    return Compute(device, precision, threads, budget, reasons)
+    ]
+    if seat.size > 1:
+        reasons.append(f"{seat.size} processes (each with its share of every batch)")
+    return Compute(device, precision, threads, budget, tuple(reasons))
+
+
+def _why_threads(settings: EngineSettings, seat: Seat) -> str:
+    if settings.threads:
+        return "as asked"
+    if seat.local_size > 1:
+        return f"a share of the physical cores for each of {seat.local_size} processes"
+    return "one for each physical core"
+
+
+def count_devices(settings: EngineSettings) -> int:
+    """How many devices a training takes: as asked, or for auto all GPUs and one CPU.
+
+    Raises UsageError for more than there are.
+    """
+    if settings.devices == 1:
+        return 1
+    device, _ = _device(settings.device)
+    if settings.devices == "auto":
+        return torch.cuda.device_count() if device.type == "cuda" else 1
+    check_devices(device, settings.devices, f"config key engine.devices={settings.devices}")
+    return settings.devices
+
+
+def check_devices(device: torch.device, count: int, where: str) -> None:
+    """Raises UsageError for more processes than this machine has devices for."""
+    if device.type == "cpu":
+        return
+    found = torch.cuda.device_count() if device.type == "cuda" else 1
+    if count > found:
+        raise UsageError(
+            f"{count} processes need a device each, this machine has {found} of '{device.type}'",
+            where=where,
+            fix=f"engine.devices={found}, or engine.device=cpu",
+        )
+
+
+def _own(device: torch.device, seat: Seat) -> torch.device:
+    """The GPU of this process; there is one CPU for all."""
+    if device.type != "cuda":
+        return device
+    torch.cuda.set_device(seat.local_rank)
+    return torch.device("cuda", seat.local_rank)
 
 
 def _device(asked: str) -> tuple[torch.device, str]:

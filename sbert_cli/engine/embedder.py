@@ -222,7 +222,7 @@ def load(
     Downloads what is not there yet. Raises UsageError for a folder that says nothing about
     pooling.
     """
-    settings = EngineSettings(device, precision, threads=None, token_budget="auto")  # type: ignore[arg-type]
+    settings = EngineSettings(device, precision, None, token_budget="auto", devices=1)  # type: ignore[arg-type]
     encoder = load_folder(find_model(str(name), offline=False))
     if not encoder.is_whole:
         raise UsageError(f"'{name}' is a bare encoder without pooling", where=str(name))

@@ -16,9 +16,10 @@ class EngineSettings:
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     threads: int | None
     token_budget: int | Literal["auto"]
+    devices: int | Literal["auto"]
 
     def __post_init__(self) -> None:
-        for key in ("threads", "token_budget"):
+        for key in ("threads", "token_budget", "devices"):
             value = getattr(self, key)
             if isinstance(value, int) and value < 1:
                 raise UsageError(

@@ -91,6 +91,27 @@ class RunFolder:
             file.write(json.dumps(jsonable(row)) + "\n")
 
 
+class OtherRun(RunFolder):
+    """The run directory that another process of the same run writes; this one only knows it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.plots = self.path / "plots"
+        self.metrics = self.path / "metrics.jsonl"
+
+    def begin(self, config_yaml: str) -> None:
+        """Nothing: the other process records it."""
+
+    def status(self, state: str, **values: object) -> None:
+        """Nothing: the other process records it."""
+
+    def log(self, text: str) -> None:
+        """Nothing: the other process records it."""
+
+    def record(self, row: Mapping[str, Any]) -> None:
+        """Nothing: the other process records it."""
+
+
 def jsonable(value: Any) -> Any:
     """The value with every NaN and infinity as None, which JSON can carry."""
     if isinstance(value, Mapping):

@@ -55,16 +55,16 @@ class Examples:
         """Texts, over all columns, that were cut at the model's limit."""
         return sum(int(self.tokens.truncated[column].sum()) for column in self.columns)
 
-    def batch(self, rows: Rows, device: torch.device) -> Batch:
+    def batch(self, rows: Rows, device: torch.device, share: slice = slice(None)) -> Batch:
         """Some rows as one packed batch of all columns.
 
         Rows [batch, width] make `width` columns of the first text column; the label is the
-        first's.
+        first's. `share` are the rows whose texts are packed; the labels are those of all.
         """
         if rows.ndim == 2:
-            columns, rows = [self.columns[0][each] for each in rows.T], rows[:, 0]
+            columns, rows = [self.columns[0][each] for each in rows[share].T], rows[:, 0]
         else:
-            columns = [column[rows] for column in self.columns]
+            columns = [column[rows[share]] for column in self.columns]
         features, order = pack(self.tokens, np.concatenate(columns), device=device)
         back = torch.from_numpy(np.argsort(order, kind="stable")).to(device)
         labels = None if self.labels is None else torch.from_numpy(self.labels[rows]).to(device)
@@ -73,15 +73,15 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """All columns of some rows in one packed forward pass."""
+    """All columns of some rows, or of a share of them, in one packed forward pass."""
 
     features: Features
-    back: Tensor  # [columns × rows], where the vector of each text lies
+    back: Tensor  # [columns × share], where the vector of each text lies
     width: int  # text columns
     labels: Tensor | None  # [rows], or [rows, dim] of a teacher
 
     def split(self, vectors: Tensor) -> tuple[Tensor, ...]:
-        """The vectors of the packed rows as columns, each [rows, dim]."""
+        """The vectors of the packed rows as columns, each [share, dim]."""
         return vectors[self.back].chunk(self.width)
 
 

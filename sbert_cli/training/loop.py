@@ -12,15 +12,19 @@ import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from sbert_cli.console import Progress, note, progress
 from sbert_cli.encoder import SentenceEncoder, save_folder
 from sbert_cli.engine.device import Compute
+from sbert_cli.engine.ranks import Ranks, alone
 from sbert_cli.errors import NumericalError
 from sbert_cli.report.run import RunFolder
+from sbert_cli.training.examples import Rows
 from sbert_cli.training.plan import Objective, Step, epoch_steps
 from sbert_cli.training.schedule import Schedule
 from sbert_cli.training.settings import TrainSettings
@@ -54,6 +58,7 @@ class Trainer:
         schedule: Schedule,
         run: RunFolder,
         evaluate: Callable[[int], Scores] | None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.encoder = encoder
         self.objectives = objectives
@@ -63,6 +68,7 @@ class Trainer:
         self.schedule = schedule
         self.run = run
         self.evaluate = evaluate
+        self.ranks = ranks or alone(compute.device)
         self.ends = ends  # the last step of each epoch
         self.best = Best()
         self.best_folder: Path = run.path / "best"
@@ -71,6 +77,8 @@ class Trainer:
             compute.device.type, enabled=compute.precision == "fp16"
         )
         self._losses: list[tuple[str, float]] = []  # objective and loss of each step
+        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.ranks.equalize(self._parameters)
 
     def fit(self) -> Best:
         """Train to the end or until early_stop; the best model lies in `best_folder`."""
@@ -88,42 +96,52 @@ class Trainer:
                     if (step == end or due) and self.evaluate:
                         self._look(step)
                     if settings.checkpoint_steps and step % settings.checkpoint_steps == 0:
-                        self._checkpoint(step)
+                        self.ranks.on_main(partial(self._checkpoint, step))
                     if self._is_stuck():
                         break
                 if self._is_stuck():
                     break
-        if not self.best_folder.exists():  # no evaluator, or no score but NaN: the last model
+        if not self.ranks.on_main(
+            self.best_folder.exists
+        ):  # no evaluator, or no score but NaN: the last model
             self._keep(step)
         return self.best
 
     def _step(self, step: int, planned: Step) -> None:
         """One optimizer step over some batches of an objective, as over one of all their rows."""
         settings, objective = self.settings, self.objectives[planned.objective]
-        # Dropout depends on seed and step alone, not on what ran before.
-        torch.manual_seed(settings.seed * 1_000_003 + step)
+        torch.manual_seed(dropout_seed(settings.seed, step, self.ranks.rank))
         for values, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
             values["lr"] = peak * self.schedule(step)
         rows = sum(map(len, planned.batches))
         mean = 0.0
         for batch_rows in planned.batches:
-            batch = objective.examples.batch(batch_rows, self.compute.device)
-            with self.compute.autocast():
-                vectors = self.encoder(batch.features)
-            loss = objective.loss(batch.split(vectors.float()), batch.labels)
+            loss = self._loss(objective, batch_rows)
             share = len(batch_rows) / rows
             value = float(loss.detach())
-            if not math.isfinite(value):
-                self._stop_diverged(step + 1, value)
+            if not math.isfinite(value):  # then on every rank
+                self.ranks.on_main(partial(self._stop_diverged, step + 1, value))
             mean += share * value
-            self._scaler.scale(loss * share).backward()
+            scaled = self._scaler.scale(loss * share)
+            if scaled.requires_grad:  # it does not where this rank has none of the rows
+                scaled.backward()  # type: ignore[no-untyped-call]
+        self.ranks.reduce(self.encoder.parameters(), objective.loss.parameters())
         self._scaler.unscale_(self.optimizer)
-        parameters = [p for values in self.optimizer.param_groups for p in values["params"]]
-        torch.nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm)
+        torch.nn.utils.clip_grad_norm_(self._parameters, settings.max_grad_norm)
         self._scaler.step(self.optimizer)
         self._scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self._losses.append((objective.name, mean))
+
+    def _loss(self, objective: Objective, rows: Rows) -> Tensor:
+        """The loss of a batch, of which this rank embeds its share."""
+        share = self.ranks.share(len(rows))
+        batch = objective.examples.batch(rows, self.compute.device, share)
+        with self.compute.autocast():
+            vectors = self.encoder(batch.features)
+        columns = self.ranks.gather(batch.split(vectors.float()), len(rows))
+        loss: Tensor = objective.loss(columns, batch.labels)
+        return loss
 
     def _tell(self, step: int, bar: Progress) -> None:
         """Write the mean losses of the last `log_steps` steps and move the bar."""
@@ -143,11 +161,7 @@ class Trainer:
 
     def _look(self, step: int, *, candidate: bool = True) -> None:
         """Evaluate on the dev set and keep the model if it is the best so far."""
-        assert self.evaluate is not None
-        metrics, primary = self.evaluate(step)
-        score = metrics[primary]
-        row = {"step": step, "epoch": self._epoch(step), "dev": metrics, "primary": primary}
-        self.run.record(row)
+        primary, score = self.ranks.on_main(partial(self._judge, step))
         self.best.history.append((step, score))
         better = candidate and score > self.best.score
         when = f"step {step:,}" if step else "before training"
@@ -161,8 +175,17 @@ class Trainer:
         self.run.status("running", step=step)
         self.encoder.train()
 
+    def _judge(self, step: int) -> tuple[str, float]:
+        """The name and the value of the dev score."""
+        assert self.evaluate is not None
+        metrics, primary = self.evaluate(step)
+        row = {"step": step, "epoch": self._epoch(step), "dev": metrics, "primary": primary}
+        self.run.record(row)
+        return primary, float(metrics[primary])
+
     def _keep(self, step: int) -> None:
-        save_folder(self.encoder, self.best_folder, overwrite=True)
+        save = partial(save_folder, self.encoder, self.best_folder, overwrite=True)
+        self.ranks.on_main(save)
         self.best.step = step
 
     def _checkpoint(self, step: int) -> None:
@@ -189,6 +212,14 @@ class Trainer:
             where=str(self.best_folder if self.best_folder.exists() else self.run.path),
             fix="a smaller optimizer.lr, a longer warm-up or engine.precision=fp32",
         )
+
+
+def dropout_seed(seed: int, step: int, rank: int) -> int:
+    """Dropout depends on these alone, not on what ran before.
+
+    They differ in the lower 32 bits: torch drops the others on a CPU.
+    """
+    return seed * 1_000_003 + step + rank * 998_244_353
 
 
 def _mean(losses: Sequence[tuple[str, float]]) -> float:
