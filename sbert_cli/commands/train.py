@@ -209,11 +209,13 @@ def _judge(
 
 
 def _test(trainer: Trainer, test: Evaluator) -> Result:
-    """The test score of the best model, read back from its folder."""
+    """The test score of the best model, read back from its folder; the losses are as they were."""
     from sbert_cli.encoder import load_folder
     from sbert_cli.engine.embedder import Embedder
 
     best = load_folder(trainer.best_folder)
+    for objective, state in zip(trainer.objectives, trainer.best.losses, strict=True):
+        objective.loss.load_state_dict(state)
     result = test(Embedder(best, trainer.compute).encode)
     result.append_csv(trainer.run.path, epoch=-1, steps=-1)
     trainer.run.record({"step": trainer.best.step, "test": result.to_json()})
