@@ -127,6 +127,7 @@ def test_pairs_beyond_the_limits_are_missed(tmp_path: Path) -> None:
     assert found.missed == (("a", "e"),) and found.metrics["recall"] == 50.0
     none = mining(path, max_pairs=1)(circle)
     assert none.score == 0.0 and math.isnan(none.metrics["threshold"])
+    assert "threshold (not × 100)" in [row[0] for row in none.table()[1]]
     headings = [section.heading for section in none.sections(tmp_path)]
     assert len(headings) == 4 and "not mined" in headings[3]
 
