@@ -61,7 +61,7 @@ def choose(settings: EngineSettings) -> Compute:
     reasons = (
         f"device {device.type} ({why_device})",
         f"precision {precision} ({why_precision})",
-        f"{threads} threads ({why_threads})",
+        f"{threads} thread{'s' * (threads > 1)} ({why_threads})",
     )
     return Compute(device, precision, threads, budget, reasons)
 

@@ -153,6 +153,7 @@ def _binary(records: Records) -> Labels:
         raise DataError(
             f"the labels are 0 to {values.max()}, but pairs are alike (1) or not (0)",
             where=records.source,
+            fix="a dataset or file of pairs with the labels 0 and 1",
         )
     if len(values) < 2:
         raise DataError(

@@ -100,7 +100,7 @@ class ParaphraseMining:
             },
             primary="average_precision",
             rows=size,
-            unit=f"texts with {len(codes):,} duplicate pairs",
+            unit=f"texts with {len(codes):,} duplicate pair{'s' * (len(codes) != 1)}",
             tables=(
                 Table(
                     file=f"paraphrase_mining_evaluation_{self.name}_results.csv",
