@@ -36,6 +36,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("train ./my.yaml", 2, "no such file: './my.yaml'", "sbert ls recipes"),
         ((*SMALL, "mix=zigzag"), 2, "mix", "mix=proportional or mix=round_robin"),
         ((*SMALL, "dataset.task=stss"), 2, "must be one of", "dataset.task=sts"),
+        (
+            (*SMALL, "loss=mnrl", "evaluator=label_accuracy"),
+            2, "needs the classifier of a softmax loss", "loss=softmax",
+        ),
         ((*SMALL, "batch_size=0"), 2, "at least 1", "--help"),
         ((*SMALL, "+more.b.dataset=sample"), 2, "no dataset and no loss", "+loss@more.b.loss="),
         ((*SMALL, "loss=mse", "teacher=./none"), 4, "no such folder: './none'", "sbert ls models"),

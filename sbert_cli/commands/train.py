@@ -81,6 +81,8 @@ def _load(config: dict[str, Any]) -> Parts:
     compute = build_compute(config)
     teacher = build_teacher(config, compute)
     losses: list[nn.Module] = []
+    has_classifier = any(each.chosen.loss["name"] == "softmax" for each in sets)
+    classify = partial(_classify, losses) if has_classifier else None
     dev, test = (
         pick(
             EVALUATORS,
@@ -89,7 +91,7 @@ def _load(config: dict[str, Any]) -> Parts:
             offline=config["offline"],
             split=split,
             teacher=teacher.encode if teacher else None,
-            classify=partial(_classify, losses),
+            classify=classify,
         )
         for split in ("dev", "test")
     )
@@ -97,21 +99,12 @@ def _load(config: dict[str, Any]) -> Parts:
 
 
 def _classify(losses: Sequence[nn.Module], columns: Sequence[Vectors]) -> Vectors:
-    """Scores [rows, classes] of the first classifier among the losses, for two columns of vectors.
-
-    Raises UsageError when no loss of the training has one.
-    """
+    """Logits [rows, classes] of the first classifier among the losses, for two columns [rows, dim]."""
     import torch
 
     from sbert_cli.losses import SoftmaxLoss
 
-    loss = next((each for each in losses if isinstance(each, SoftmaxLoss)), None)
-    if loss is None:
-        raise UsageError(
-            "no loss of this training has a classifier",
-            where="config key evaluator",
-            fix="loss=softmax, or another evaluator",
-        )
+    loss = next(each for each in losses if isinstance(each, SoftmaxLoss))
     place = loss.classifier.weight.device
     with torch.inference_mode():
         scores = loss.logits([torch.from_numpy(column).to(place) for column in columns])

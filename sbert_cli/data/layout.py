@@ -83,6 +83,9 @@ def choose_layout(
     )
 
 
+LONG = 60  # characters: a longer name of a column is a text
+
+
 def locate(names: Sequence[str], wanted: Sequence[str | int], *, file: str, key: str) -> list[int]:
     """The positions of the wanted columns of a file; `key` is the setting to name them with.
 
@@ -118,6 +121,9 @@ def _example(names: Sequence[str], key: str, wanted: Sequence[str | int] = ()) -
     if not key.endswith("texts"):
         near = nearest(str(wanted[0]), names) if wanted else None
         return near or names[-1 if key.endswith("label") else 0]
+    if any("," in name or len(name) > LONG for name in names):
+        # Most likely a row of texts: the file names no columns.
+        return f"[{','.join(str(place) for place in range(min(len(wanted) or 2, len(names))))}]"
     chosen: list[str] = []
     for column in wanted or names[:2]:
         there = str(column) if _is_there(names, column) else nearest(str(column), names)
