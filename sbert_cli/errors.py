@@ -130,8 +130,8 @@ def unknown(kind: str, name: str, choices: Iterable[str], where: str) -> UsageEr
     """The error for a name that is none of the choices: it names the nearest, or all."""
     known = list(choices)
     near = nearest(name, known)
-    return UsageError(
-        f"no {kind} is called '{name}'",
-        where=where,
-        fix=f"did you mean '{near}'?" if near else f"one of: {listed(known)}",
-    )
+    fix = f"did you mean '{near}'?" if near else f"one of: {listed(known)}"
+    if near and where == f"{(key := where.partition('=')[0])}={name}":
+        fix = f"{key.removeprefix('config key ').removeprefix('argument ')}={near}"
+    hint = f", did you mean '{near}'?" if near else ""
+    return UsageError(f"no {kind} is called '{name}'{hint}", where=where, fix=fix)

@@ -31,7 +31,8 @@ def test_pick_builds_with_its_arguments_and_runtime_values() -> None:
 def test_pick_names_the_nearest_entry() -> None:
     with pytest.raises(UsageError) as caught:
         pick({"softmax": Thing}, {"name": "sofmax"}, "loss")
-    assert "'softmax'" in caught.value.fix
+    assert "did you mean 'softmax'?" in caught.value.what
+    assert caught.value.fix == "loss.name=softmax"
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_pairs_that_cannot_be_are_refused(content: str, message: str, tmp_path: 
 def test_settings_of_mining_are_checked(keys: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "pairs.csv"
     path.write_text("a,b\n")
-    with pytest.raises(UsageError, match=next(iter(keys)).replace("texts", "two texts")):
+    with pytest.raises(UsageError, match=next(iter(keys)).replace("texts", "2 text columns")):
         mining(path, **keys)
 
 

@@ -99,7 +99,7 @@ def _load(config: dict[str, Any]) -> Parts:
 
 
 def _classify(losses: Sequence[nn.Module], columns: Sequence[Vectors]) -> Vectors:
-    """Logits [rows, classes] of the first classifier among the losses, for two columns [rows, dim]."""
+    """Logits [rows, classes] of the first classifier among the losses, for columns of vectors."""
     import torch
 
     from sbert_cli.losses import SoftmaxLoss
