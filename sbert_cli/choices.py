@@ -74,9 +74,13 @@ def folder(package: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
+def _stem(path: Path) -> str:
+    return path.stem
+
+
 def files(place: Path) -> dict[str, Path]:
     """The YAML files of a folder by stem, sorted."""
-    return {path.stem: path for path in sorted(place.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(place.glob("*.yaml"), key=_stem)}
 
 
 def groups(*extra: Path) -> dict[str, dict[str, Path]]:

@@ -211,6 +211,12 @@ def _job(command: str, line: Line) -> Callable[[DictConfig], Any]:
             if sweeps:
                 raise  # the launcher's other jobs go on, then the sweep fails with this
             raise _Leave(error) from error
+        except (MemoryError, RuntimeError) as error:
+            if not (short := crash.out_of_memory(error, command)):
+                raise
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise short from error
+            raise _Leave(short) from error
 
     job.__module__ = f"sbert_cli.commands.{command}"  # Hydra names the job after it
     return job

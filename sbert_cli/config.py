@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from sbert_cli.errors import UsageError, listed, nearest, unknown
 
 T = TypeVar("T")
+FEW = 8  # choices that a message lists although one of them is near
 
 
 def plain(node: Any) -> dict[str, Any]:
@@ -34,12 +35,19 @@ def plain(node: Any) -> dict[str, Any]:
         raise UsageError(
             f"no value for '{key}'",
             where=f"config key {key}",
-            fix=f"add {key}=...; --help tells what it is",
+            fix=f"add {key}=...; {_page_of(node, key)} tells what it is",
         ) from None
     except OmegaConfBaseException as error:
         raise UsageError(str(error).splitlines()[0], where=f"config key {error.full_key}") from None
     assert isinstance(data, dict)
     return {str(key): value for key, value in data.items()}
+
+
+def _page_of(node: Any, key: str) -> str:
+    """What to type to read about a key: the page of the choice that has it, else the help."""
+    group, dot, _ = key.partition(".")
+    choice = node[group].get("name") if dot else None
+    return f"sbert show {group}={choice}" if choice else "--help"
 
 
 def pick(
@@ -78,34 +86,72 @@ def bind(
     """
     parameters = inspect.signature(target).parameters
     hints = _hints(target)
-    faults: list[str] = []
-    places: list[str] = []
+    faults: list[tuple[str, str, str]] = []  # what, where, fix
     checked: dict[str, Any] = {}
+    prefix = f"{where}." if where else ""
     for key, value in values.items():
-        place = f"{where}.{key}" if where else key
         if key not in parameters:
-            near = nearest(key, parameters)
-            hint = f", did you mean '{near}'?" if near else f" (known: {listed(parameters)})"
-            faults.append(f"unknown key '{place}'{hint}")
-            places.append(place)
+            faults.append(_unknown_key(prefix, key, value, list(parameters)))
         elif key in hidden:
             checked[key] = value
         else:
+            hint = hints.get(key, Any)
             try:
-                checked[key] = convert(value, hints.get(key, Any))
+                checked[key] = convert(value, hint)
             except ValueError as error:
-                faults.append(f"'{place}' {error}")
-                places.append(f"{place}={value}")
+                place = f"{prefix}{key}"
+                fix = _instead(place, value, hint)
+                faults.append((f"'{place}' {error}", f"{place}={value}", fix))
     empty = inspect.Parameter.empty
     for key, parameter in parameters.items():
         variadic = parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
         if key not in values and parameter.default is empty and not variadic:
-            place = f"{where}.{key}" if where else key
-            faults.append(f"no value for '{place}'")
-            places.append(place)
+            place = f"{prefix}{key}"
+            faults.append((f"no value for '{place}'", place, f"{place}=..."))
     if faults:
-        raise UsageError("; ".join(faults), where="config key " + ", ".join(places))
+        whats, places, fixes = zip(*faults, strict=True)
+        where = "config key " + ", ".join(places)
+        raise UsageError("; ".join(whats), where=where, fix=" ".join(filter(None, fixes)))
     return target(**checked)
+
+
+def _unknown_key(prefix: str, key: str, value: Any, known: Collection[str]) -> tuple[str, str, str]:
+    near = nearest(key, known)
+    hint = f", did you mean '{near}'?" if near else f" (known: {listed(known)})"
+    fix = f"{prefix}{near}={value}" if near else ""
+    return f"unknown key '{prefix}{key}'{hint}", f"{prefix}{key}", fix
+
+
+def _instead(place: str, value: Any, hint: Any) -> str:
+    """The line to type in place of a wrong value, where it can be told; else nothing."""
+    if (mended := _mended(value, hint)) is not None:
+        shown = f"[{','.join(map(str, mended))}]" if isinstance(mended, list) else mended
+        return f"{place}={shown}"
+    if get_origin(hint) is Literal and len(get_args(hint)) <= FEW:
+        return " or ".join(f"{place}={choice}" for choice in sorted(map(str, get_args(hint))))
+    return ""
+
+
+def _mended(value: Any, hint: Any) -> Any:
+    """What fits the hint and was most likely meant: the nearest choice, a list of one; or None."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        found = (_mended(value, option) for option in args)
+        return next((each for each in found if each is not None), None)
+    if origin is Literal:
+        return nearest(str(value), map(str, args))
+    if origin not in (list, tuple) or value is None:
+        return None
+    items = [_fitting(item, args[0]) for item in (value if isinstance(value, list) else [value])]
+    return None if None in items else items
+
+
+def _fitting(item: Any, hint: Any) -> Any:
+    try:
+        convert(item, hint)
+    except ValueError:
+        return _mended(item, hint)
+    return item
 
 
 @functools.cache
@@ -130,7 +176,10 @@ def convert(value: Any, hint: Any) -> Any:
             return value
         near = nearest(str(value), map(str, args))
         more = f"; did you mean '{near}'?" if near else ""
-        raise ValueError(f"must be one of {listed(map(str, args))}, not '{value}'{more}")
+        all_of_them = (
+            listed(map(str, args)) if len(args) <= FEW or not near else f"{len(args)} names"
+        )
+        raise ValueError(f"must be one of {all_of_them}, not '{value}'{more}")
     if origin in (list, tuple) and isinstance(value, list | tuple):
         return origin(convert(item, args[0]) for item in value)
     if origin is dict and isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The two ends nobody planned: a bug of ours, and a reader of stdout who left.
+"""The ends nobody planned: a bug of ours, memory that ran out, a reader of stdout who left.
 
 Keeps the traceback of a bug in a file and says where; knows nothing of commands.
 """
@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from sbert_cli import console
-from sbert_cli.errors import SbertError
+from sbert_cli.errors import ResourceError, SbertError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -35,6 +35,20 @@ def report(kind: type[BaseException], error: BaseException, trace: TracebackType
     what = f"a bug in sbert: {kind.__name__}: {error}".splitlines()[0]
     fix = "report it with that file; SBERT_DEBUG=1 shows the traceback here"
     console.fail(SbertError(what, where=file.name, fix=fix))
+
+
+def out_of_memory(error: Exception, command: str) -> ResourceError | None:
+    """The error for memory that ran out, as Python or torch say it; None for anything else."""
+    reason = f"{error}".partition("\n")[0]
+    words = ("out of memory", "can't allocate memory")  # of GPUs; of the CPU
+    if not isinstance(error, MemoryError) and not any(each in reason for each in words):
+        return None
+    fix = "a smaller batch_size (accumulate keeps the steps as large)"
+    return ResourceError(
+        "the memory ran out",
+        where=f"sbert {command}" + (f": {reason[-200:]}" if reason else ""),
+        fix=fix if command == "train" else "a smaller engine.token_budget, or fewer texts at once",
+    )
 
 
 def discard_stdout() -> None:

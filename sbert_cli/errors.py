@@ -9,9 +9,13 @@ from collections.abc import Iterable
 
 
 class SbertError(Exception):
-    """A mistake the user can mend; `code` is the exit code of the process."""
+    """A mistake the user can mend; `code` is the exit code of the process.
+
+    `usual` is what to do where an error has a place but no advice of its own.
+    """
 
     code = 1
+    usual = ""
 
     def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
         super().__init__(what, where, fix)
@@ -23,8 +27,8 @@ class SbertError(Exception):
         lines = [f"error[E{self.code}]: {self.what}"]
         if self.where:
             lines.append(f"  at  {self.where}")
-        if self.fix:
-            lines.append(f"  fix {self.fix}")
+        if fix := self.fix or (self.usual if self.where else ""):
+            lines.append(f"  fix {fix}")
         return "\n".join(lines)
 
     def __reduce__(self) -> tuple[type[SbertError], tuple[str], dict[str, object]]:
@@ -36,48 +40,56 @@ class UsageError(SbertError):
     """A command, option or configuration that cannot be."""
 
     code = 2
+    usual = "another value; --help and sbert show tell what fits"
 
 
 class DataError(SbertError):
     """Input data that is missing, malformed or contradicts its declaration."""
 
     code = 3
+    usual = "mend the file, or give another one"
 
 
 class ModelError(SbertError):
     """A model or checkpoint that is unreadable or corrupt."""
 
     code = 4
+    usual = "download or save the model again, or give another one"
 
 
 class HubError(SbertError):
     """The network, the hub or a web server did not give what was asked."""
 
     code = 5
+    usual = "try again later"
 
 
 class UnsafeError(SbertError):
     """Refused because it could run code or write where it must not."""
 
     code = 6
+    usual = "a model or file from a source that you trust"
 
 
 class ResourceError(SbertError):
     """Disk or memory ran out, also after the fallbacks."""
 
     code = 7
+    usual = "free some space, or ask for less"
 
 
 class NumericalError(SbertError):
     """NaN, infinity or a diverged training."""
 
     code = 8
+    usual = "engine.precision=fp32, or another model"
 
 
 class BusyError(SbertError):
     """A run directory or an output exists already or belongs to another process."""
 
     code = 9
+    usual = "another folder or name"
 
 
 class ToldError(SbertError):
@@ -124,8 +136,8 @@ def unknown(kind: str, name: str, choices: Iterable[str], where: str) -> UsageEr
     """The error for a name that is none of the choices: it names the nearest, or all."""
     known = list(choices)
     near = nearest(name, known)
-    return UsageError(
-        f"no {kind} is called '{name}'",
-        where=where,
-        fix=f"did you mean '{near}'?" if near else f"one of: {listed(known)}",
-    )
+    fix = f"did you mean '{near}'?" if near else f"one of: {listed(known)}"
+    if near and where == f"{(key := where.partition('=')[0])}={name}":
+        fix = f"{key.removeprefix('config key ').removeprefix('argument ')}={near}"
+    hint = f", did you mean '{near}'?" if near else ""
+    return UsageError(f"no {kind} is called '{name}'{hint}", where=where, fix=fix)

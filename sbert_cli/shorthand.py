@@ -167,12 +167,19 @@ def find_recipe(name: str) -> Path:
     stem = path.stem if path.suffix == ".yaml" else name
     if stem in bundled:
         return bundled[stem]
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        raise UsageError(
+            f"no such file: '{name}'",
+            where=f"argument {name}",
+            fix="sbert ls recipes lists the bundled ones; an own one is a .yaml file",
+        )
     near = nearest(stem, bundled)
+    hint = f", did you mean '{near}'?" if near else f" (there are: {listed(bundled)})"
     fix = f"sbert train {near}" if near else "sbert ls recipes; a file is given as name.yaml"
     if name in choices.groups()["model"]:
         fix = f"sbert train model={name}"
     raise UsageError(
-        f"no recipe is called '{name}' (there are: {listed(bundled)})",
+        f"no recipe is called '{name}'{hint}",
         where=f"argument {name}",
         fix=fix,
     )

@@ -209,3 +209,20 @@ def test_joblib_runs_jobs_in_other_processes(tmp_path: Path) -> None:
     assert failed.stderr.endswith("error[E3]: bad seed: '9'\n  at  seed\n  fix seed=1\n")
     bug = spawn(tmp_path, "-m", "seed=1,8", *launcher)
     assert bug.returncode == 1 and "ValueError" in bug.stderr
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+     RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")],
+    ids=["python", "gpu", "cpu"],
+)  # fmt: skip
+def test_memory_that_ran_out_is_no_bug(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, sbert: Sbert
+) -> None:
+    def run(cfg: object) -> None:
+        raise error
+
+    replace_run(monkeypatch, run)
+    done = sbert("train")
+    assert done.code == 7 and "smaller batch_size" in done.err and "Traceback" not in done.err

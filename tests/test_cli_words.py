@@ -141,7 +141,7 @@ def test_a_sweep_over_models_stays_a_sweep(typed: str, overrides: list[str]) -> 
         (("train", "model="), "no model in model="),
         (("train", "bert"), "sbert train model=bert"),
         (("train", "dmo"), "sbert train demo"),
-        (("train", "nothing/like.yaml"), "no recipe is called 'nothing/like.yaml'"),
+        (("train", "nothing/like.yaml"), "no such file: 'nothing/like.yaml'"),
         (("train", "demo", "bert"), "model=bert"),
         (("train", "demo", "epochs", "2"), "key=value"),
         (("train", "demo", "--config-name", "x"), "exclude one another"),

@@ -70,7 +70,7 @@ def test_train_with_every_knob_of_model_engine_and_loss(sbert: Sbert) -> None:
     assert done.code == 0, done.err
     encoder = load_folder(Path("r/best"))
     assert (encoder.max_seq_length, encoder.pooling.include_prompt) == (20, False)
-    assert encoder.chain[2].linear.bias is None and "1 threads (as asked)" in done.err
+    assert encoder.chain[2].linear.bias is None and "1 thread (as asked)" in done.err
 
 
 def test_train_continues_from_its_own_model(sbert: Sbert) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from sbert_cli.config import bind, convert, pick, plain
-from sbert_cli.errors import UsageError
+from sbert_cli.errors import SbertError, UsageError
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ def test_pick_builds_with_its_arguments_and_runtime_values() -> None:
 def test_pick_names_the_nearest_entry() -> None:
     with pytest.raises(UsageError) as caught:
         pick({"softmax": Thing}, {"name": "sofmax"}, "loss")
-    assert "'softmax'" in caught.value.fix
+    assert "did you mean 'softmax'?" in caught.value.what
+    assert caught.value.fix == "loss.name=softmax"
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,48 @@ def test_missing_value_is_named() -> None:
 
     with pytest.raises(UsageError, match=r"model\.path"):
         plain(OmegaConf.create({"model": {"path": "???"}}))
+
+
+@pytest.mark.parametrize(
+    ("change", "fix"),
+    [
+        ({"siez": 1}, "thing.size=1"),
+        ({"kind": "smal"}, "thing.kind=small"),
+        ({"kind": "medium"}, "thing.kind=big or thing.kind=small"),
+        ({"words": "cat"}, "thing.words=[cat]"),
+        ({"kinds": ["big", "smal"]}, "thing.kinds=[big,small]"),
+        ({"size": "many"}, ""),
+    ],
+    ids=["key", "near-choice", "far-choice", "word-for-list", "list-of-choices", "none"],
+)
+def test_bind_gives_the_line_to_type(change: dict[str, Any], fix: str) -> None:
+    def listing(words: tuple[str, ...], kinds: list[Literal["big", "small"]], **rest: Any) -> None:
+        Thing(**rest)
+
+    values = {"words": ["a"], "kinds": ["big"], **change}
+    is_list = bool({"words", "kinds"} & change.keys())
+    target: Any = listing if is_list else Thing
+    given = values | GOOD if is_list else GOOD | change
+    with pytest.raises(UsageError) as caught:
+        bind(target, given, where="thing")
+    assert caught.value.fix.startswith(fix) and (fix or not caught.value.fix)
+
+
+def test_many_choices_are_counted_where_one_is_near() -> None:
+    many = Literal["aa1", "bb2", "cc3", "dd4", "ee5", "ff6", "gg7", "hh8", "ii9"]
+    with pytest.raises(ValueError, match=r"one of 9 names, not 'aa2'; did you mean 'aa1'"):
+        convert("aa2", many)
+
+
+def test_every_kind_of_error_says_what_to_do() -> None:
+    for kind in SbertError.__subclasses__():
+        assert str(kind("what", where="there")).count("\n") == 2
+        assert str(kind("what", where="there", fix="that")).endswith("fix that")
+
+
+def test_missing_value_of_a_choice_is_explained_on_its_page() -> None:
+    from omegaconf import OmegaConf
+
+    with pytest.raises(UsageError) as caught:
+        plain(OmegaConf.create({"evaluator": {"name": "mse", "path": "???"}}))
+    assert "sbert show evaluator=mse" in caught.value.fix

@@ -13,6 +13,7 @@ import pytest
 
 from sbert_cli import hub
 from sbert_cli.data import DATASETS, Records
+from sbert_cli.data.layout import locate
 from sbert_cli.errors import DataError, UsageError
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -244,3 +245,27 @@ def test_real_nli_has_its_known_labels() -> None:
         for split in ("train", "dev", "test")
     )
     assert list(counts) == [27691, 27829, 27252]
+
+
+def test_file_without_names_is_to_be_read_by_position() -> None:
+    row = ("A cat sat on the mat, and stayed.", "Eine Katze")
+    with pytest.raises(UsageError) as caught:
+        locate(row, ["sentence1", "sentence2"], file="a.tsv", key="evaluator.texts")
+    assert caught.value.fix.startswith("evaluator.texts=[0,1]")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "key", "fix"),
+    [
+        (["lefft", "right"], "dataset.texts", "[left,right]"),
+        (["anchor", "right", "negative"], "dataset.texts", "[left,right,label]"),
+        (["labl"], "dataset.label", "label"),
+        (["gold"], "dataset.label", "label"),
+        (["body"], "column", "left"),
+    ],
+    ids=["near", "others", "near-label", "label", "column"],
+)
+def test_missing_columns_are_answered_with_others(wanted: list[str], key: str, fix: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        locate(["left", "right", "label"], wanted, file="a.csv", key=key)
+    assert caught.value.fix.startswith(f"{key}={fix};")

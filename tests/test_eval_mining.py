@@ -127,6 +127,7 @@ def test_pairs_beyond_the_limits_are_missed(tmp_path: Path) -> None:
     assert found.missed == (("a", "e"),) and found.metrics["recall"] == 50.0
     none = mining(path, max_pairs=1)(circle)
     assert none.score == 0.0 and math.isnan(none.metrics["threshold"])
+    assert "threshold (not × 100)" in [row[0] for row in none.table()[1]]
     headings = [section.heading for section in none.sections(tmp_path)]
     assert len(headings) == 4 and "not mined" in headings[3]
 
@@ -176,7 +177,7 @@ def test_pairs_that_cannot_be_are_refused(content: str, message: str, tmp_path: 
 def test_settings_of_mining_are_checked(keys: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "pairs.csv"
     path.write_text("a,b\n")
-    with pytest.raises(UsageError, match=next(iter(keys)).replace("texts", "two texts")):
+    with pytest.raises(UsageError, match=next(iter(keys)).replace("texts", "2 text columns")):
         mining(path, **keys)
 
 

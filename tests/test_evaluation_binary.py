@@ -161,6 +161,7 @@ def test_report_has_a_picture_the_metrics_and_the_worst_pairs(tmp_path: Path) ->
     score, metrics, worst = result.sections(tmp_path / "plots")
     assert score.image and score.image.is_file()
     assert metrics.header == ("metric × 100", *SIMILARITIES)
+    assert "accuracy threshold (not × 100)" in [row[0] for row in metrics.rows]
     assert metrics.rows[0] == ("accuracy", *(result.metrics[f"accuracy_{n}"] for n in SIMILARITIES))
     assert worst.rows == []  # the cosine makes no mistake here
     wrong = build("binary", path=own_file(tmp_path, [*ROWS, ("b", "b", 0)]))(letters)

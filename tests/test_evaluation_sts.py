@@ -108,7 +108,7 @@ def test_score_that_is_no_number_is_named(tmp_path: Path, word: str) -> None:
     ("changed", "message"),
     [
         ({"texts": ["sentence1", "sentence"]}, "no column 'sentence'"),
-        ({"texts": ["sentence1"]}, "a pair has two texts"),
+        ({"texts": ["sentence1"]}, "2 text columns are compared, 1 are named"),
         ({"label": 9}, "no column 9"),
         ({"primary": "spearman_cosin"}, "spearman_cosine"),
         ({"confidence": 2.0}, "must lie between 0 and 1"),

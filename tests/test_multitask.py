@@ -185,8 +185,8 @@ def test_second_set_in_a_recipe(place: Path, sbert: Sbert) -> None:
 @pytest.mark.parametrize(
     ("words", "what", "fix"),
     [
-        (["+dataset@more.x.dataset=sample"], "no value for 'more.x.loss'", ""),
-        (["+more.x=3"], "no value for 'more.x.dataset'", ""),
+        (["+dataset@more.x.dataset=sample"], "'x' has no loss", "+loss@more.x.loss=cosine"),
+        (["+more.x=3"], "'x' has no dataset and no loss", "+dataset@"),
         ([*SECOND, "more.sts.dataset.taks=sts"], "did you mean 'more.sts.dataset.task'", ""),
         ([*SECOND, "+more.sts.batch_size=0"], "batch_size must be at least 1", ""),
         ([*SECOND, "epocs=2"], "unknown key 'epocs'", "epochs=2"),

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from sbert_cli.report import Section, curves, scatter, write_report
+from sbert_cli.report.training_plots import _losses
 
 PNG = b"\x89PNG\r\n\x1a\n"
 HOSTILE = '<script>alert("x")</script> & <img src=x onerror=y>'
@@ -70,6 +71,13 @@ def test_report_aligns_columns_of_numbers_only(tmp_path: Path) -> None:
     section = Section("x", header=("name", "score"), rows=[("a", 1.0), ("b", 2.0)])
     cells = [attrs for tag, attrs in Elements(page(tmp_path, section)).tags if tag in ("th", "td")]
     assert [attrs.get("class") for attrs in cells] == [None, "number"] * 3
+
+
+def test_report_aligns_numbers_with_a_short_word_where_there_is_none(tmp_path: Path) -> None:
+    rows: list[tuple[object, ...]] = [("a", 1.0, "–"), ("b", "not defined", "–")]
+    section = Section("x", header=("name", "score", "none"), rows=rows)
+    cells = [attrs for tag, attrs in Elements(page(tmp_path, section)).tags if tag in ("th", "td")]
+    assert [attrs.get("class") for attrs in cells] == [None, "number", None] * 3
 
 
 @pytest.mark.parametrize(
@@ -155,6 +163,18 @@ def test_curves_draw_whatever_there_is(
 ) -> None:
     out = curves(metrics_file(tmp_path, rows, tail), tmp_path / "plots" / "curves.png")
     assert out.read_bytes().startswith(PNG)
+
+
+def test_curves_have_a_line_for_each_training_set(tmp_path: Path) -> None:
+    rows = [{"step": s, "loss": 1.0, "losses": {"main": 2.0 / s, "sts": 0.1}, "lr": 1e-5}
+            for s in (1, 2)]  # fmt: skip
+    assert _losses([dict(row) for row in rows]) == {
+        "main": [(1, 2.0), (2, 1.0)], "sts": [(1, 0.1), (2, 0.1)]
+    }  # fmt: skip
+    assert _losses([LOSS]) == {"": [(1, 0.9)]}
+    many = curves(metrics_file(tmp_path, [*rows, DEV]), tmp_path / "many.png").read_bytes()
+    one = [{key: value for key, value in row.items() if key != "losses"} for row in rows]
+    assert many != curves(metrics_file(tmp_path, [*one, DEV]), tmp_path / "1.png").read_bytes()
 
 
 def test_curves_draw_without_a_metrics_file(tmp_path: Path) -> None:

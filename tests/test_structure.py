@@ -141,4 +141,5 @@ YAMLS = [*(ROOT / "configs").rglob("*.yaml"), *(ROOT / "recipes").glob("*.yaml")
 def test_yaml_starts_with_a_sentence_and_names_no_code(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# ")
+    assert max(map(len, text.splitlines())) <= 100
     assert not re.search(r"^\s*_\w+_\s*:", text, re.MULTILINE)

@@ -141,7 +141,7 @@ def test_unclear_column_lists_the_columns(tmp_path: Path, column: str | None, wo
     with pytest.raises(UsageError) as caught:
         read(tmp_path / "a.csv", column)
     assert words in caught.value.what
-    assert caught.value.fix == "column=body; its columns: title, body"
+    assert caught.value.fix == "column=title; its columns: title, body"
 
 
 @pytest.mark.parametrize(

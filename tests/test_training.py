@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from sbert_cli.commands.train import _test
 from sbert_cli.encoder import SentenceEncoder, load_folder, save_folder
 from sbert_cli.engine.device import choose
 from sbert_cli.engine.settings import EngineSettings
 from sbert_cli.errors import NumericalError, UsageError
+from sbert_cli.evaluation.result import Result
 from sbert_cli.losses import CosineLoss, SoftmaxLoss
 from sbert_cli.report.run import RunFolder
 from sbert_cli.training.examples import Examples, Rows, tokenize
@@ -280,3 +282,28 @@ def test_no_decay_spares_by_name() -> None:
     names = {name for name, p in named if id(p) in spared}
     assert names == {n for n, _ in named if n.endswith(("bias", "LayerNorm.weight"))}
     assert (groups[0]["weight_decay"], groups[1]["weight_decay"]) == (0.01, 0.0)
+
+
+def test_classifier_is_tested_with_the_encoder_it_was_trained_with(tmp_path: Path) -> None:
+    encoder = tiny_encoder()
+    loss = SoftmaxLoss(encoder.dim, 3, True, True, False)
+    seen: list[torch.Tensor] = []
+
+    def evaluate(step: int) -> Scores:
+        seen.append(loss.classifier.weight.detach().clone())
+        return {"score": -float(step)}, "score"  # the first is the best
+
+    runs = trainer(tmp_path / "run", encoder, examples(encoder, classes=True), loss=loss,
+                   evaluate=evaluate, eval_start=False, eval_steps=2)  # fmt: skip
+    with runs.run:
+        runs.fit()
+    assert not torch.equal(seen[0], seen[-1])
+    tested: list[torch.Tensor] = []
+
+    def test(encode: Any) -> Result:
+        tested.append(loss.classifier.weight.detach().clone())
+        return Result(name="t", metrics={"score": 1.0}, primary="score", rows=1, unit="rows",
+                      tables=())  # fmt: skip
+
+    _test(runs, test)
+    assert torch.equal(tested[0], seen[0])

@@ -44,6 +44,12 @@ class MineSettings:
                 raise UsageError(
                     f"{key} must be at least 1", where=f"config key {key}={getattr(self, key)}"
                 )
+        if self.min_score is not None and not -1 <= self.min_score <= 1:
+            raise UsageError(
+                "min_score is a cosine: it lies from -1 to 1",
+                where=f"config key min_score={self.min_score}",
+                fix="min_score=0.8",
+            )
         check_prompt(self.prompt, self.prompt_name)
 
 
@@ -70,12 +76,14 @@ def run(cfg: DictConfig) -> None:
         listed = [dict(zip(HEADER, row, strict=True)) for row in _rows(corpus, pairs, shown)]
         outcome = {"rows": len(corpus.vectors), "found": len(pairs), "output": asked.output}
         console.write_json({**outcome, "pairs": listed})
-    elif asked.output is None:
+    elif asked.output is None and len(pairs):
         rows = [(s, i + 1, j + 1, a, b) for s, i, j, a, b in _rows(corpus, pairs, SHOWN)]
         console.show_table("", ("cosine", "row", "row", "text", "text"), rows, data=True)
     where = f" → {asked.output}" if asked.output else ""
     if not where and not asked.json and len(pairs) > SHOWN:
         where = f"; the first {SHOWN} are shown, output=pairs.tsv has all"
+    if not len(pairs) and asked.min_score is not None:
+        where += "; a lower min_score finds more"
     console.note(f"{len(pairs):,} pairs of {len(corpus.vectors):,} texts{where}")
 
 

@@ -98,6 +98,8 @@ def _load(config: dict[str, Any], compute: Compute) -> Parts:
     require_teacher(sets, config["teacher"])
     teacher = build_teacher(config, compute)
     losses: list[nn.Module] = []
+    has_classifier = any(each.chosen.loss["name"] == "softmax" for each in sets)
+    classify = partial(_classify, losses) if has_classifier else None
     dev, test = (
         pick(
             EVALUATORS,
@@ -106,7 +108,7 @@ def _load(config: dict[str, Any], compute: Compute) -> Parts:
             offline=config["offline"],
             split=split,
             teacher=teacher.encode if teacher else None,
-            classify=partial(_classify, losses),
+            classify=classify,
         )
         for split in ("dev", "test")
     )
@@ -114,21 +116,12 @@ def _load(config: dict[str, Any], compute: Compute) -> Parts:
 
 
 def _classify(losses: Sequence[nn.Module], columns: Sequence[Vectors]) -> Vectors:
-    """Scores [rows, classes] of the first classifier among the losses, for two columns of vectors.
-
-    Raises UsageError when no loss of the training has one.
-    """
+    """Logits [rows, classes] of the first classifier among the losses, for columns of vectors."""
     import torch
 
     from sbert_cli.losses import SoftmaxLoss
 
-    loss = next((each for each in losses if isinstance(each, SoftmaxLoss)), None)
-    if loss is None:
-        raise UsageError(
-            "no loss of this training has a classifier",
-            where="config key evaluator",
-            fix="loss=softmax, or another evaluator",
-        )
+    loss = next(each for each in losses if isinstance(each, SoftmaxLoss))
     place = loss.classifier.weight.device
     with torch.inference_mode():
         scores = loss.logits([torch.from_numpy(column).to(place) for column in columns])
@@ -228,11 +221,13 @@ def _judge(
 
 
 def _test(trainer: Trainer, test: Evaluator) -> Result:
-    """The test score of the best model, read back from its folder."""
+    """The test score of the best model, read back from its folder; the losses are as they were."""
     from sbert_cli.encoder import load_folder
     from sbert_cli.engine.embedder import Embedder
 
     best = load_folder(trainer.best_folder)
+    for objective, state in zip(trainer.objectives, trainer.best.losses, strict=True):
+        objective.loss.load_state_dict(state)
     result = test(Embedder(best, trainer.compute).encode)
     result.append_csv(trainer.run.path, epoch=-1, steps=-1)
     trainer.run.record({"step": trainer.best.step, "test": result.to_json()})

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Node = dict[str, Any]
 MAIN = "main"  # the name of the set that the groups dataset, loss and sampler make
 
+EXAMPLES = {"dataset": "stsb", "loss": "cosine"}
+
 
 @dataclass(frozen=True, slots=True)
 class Choices:
@@ -90,6 +92,12 @@ def _read(name: str, node: Node, offline: bool) -> TrainingSet:
     from sbert_cli.training.sampler import SAMPLERS
 
     prefix = "" if name == MAIN else f"more.{name}."
+    if missing := [key for key in ("dataset", "loss") if not isinstance(node.get(key), dict)]:
+        raise UsageError(
+            f"training set '{name}' has no {' and no '.join(missing)}",
+            where=f"config key more.{name}",
+            fix=" ".join(f"+{key}@{prefix}{key}={EXAMPLES[key]}" for key in missing),
+        )
     chosen = bind(Choices, node, where=prefix.rstrip("."))
     if chosen.batch_size < 1:
         raise UsageError(
@@ -99,7 +107,7 @@ def _read(name: str, node: Node, offline: bool) -> TrainingSet:
     dataset = pick(DATASETS, chosen.dataset, f"{prefix}dataset", offline=offline)
     sampler = pick(SAMPLERS, chosen.sampler, f"{prefix}sampler")
     records = dataset.load("train")
-    console.note(f"{name if prefix else 'train'}: {len(records):,} rows from {records.source}")
+    console.note(f"{name}: {len(records):,} rows from {records.source}")
     found = TrainingSet(name, chosen, records, sampler)
     if sampler.by_label:
         _check_classes(found)

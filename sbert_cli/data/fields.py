@@ -119,6 +119,8 @@ class Conversion:
             fix = (
                 "if this line names the columns: name them, not their positions"
                 if first
+                else "mend the line, or tell what the words mean: labels={no: 0, yes: 1}"
+                if self._roles.rule and self._roles.rule.ids
                 else "mend the line"
             )
             where = f"{place}:{self._roles.label}"

@@ -83,12 +83,18 @@ def choose_layout(
     )
 
 
+LONG = 60  # characters: a longer name of a column is a text
+
+
 def locate(names: Sequence[str], wanted: Sequence[str | int], *, file: str, key: str) -> list[int]:
     """The positions of the wanted columns of a file; `key` is the setting to name them with.
 
     Raises UsageError, with the columns there are and a line to type, for what is not there.
     """
-    return [_place(names, column, file, key) for column in wanted]
+    for column in wanted:
+        if not _is_there(names, column):
+            raise _not_there(names, column, file=file, fix=f"{key}={_example(names, key, wanted)}")
+    return [column if isinstance(column, int) else names.index(column) for column in wanted]
 
 
 def no_columns(names: Sequence[str], *, what: str, file: str, key: str) -> UsageError:
@@ -96,23 +102,34 @@ def no_columns(names: Sequence[str], *, what: str, file: str, key: str) -> Usage
     return UsageError(what, where=file, fix=f"{key}={_example(names, key)}; {_listed(names)}")
 
 
-def _place(names: Sequence[str], column: str | int, file: str, key: str) -> int:
+def _is_there(names: Sequence[str], column: str | int) -> bool:
+    return 0 <= column < len(names) if isinstance(column, int) else column in names
+
+
+def _not_there(names: Sequence[str], column: str | int, *, file: str, fix: str) -> UsageError:
     if isinstance(column, int):
-        if 0 <= column < len(names):
-            return column
         what = f"no column {column}, counted from 0: '{file}' has {len(names)}"
-    elif column in names:
-        return names.index(column)
     else:
         near = nearest(column, names)
         hint = f", did you mean '{near}'?" if near else ""
         what = f"no column '{column}' in '{file}'{hint}"
-    fix = f"{key}={_example(names, key)}; {_listed(names)}{_delimiter(names)}"
-    raise UsageError(what, where=f"{file}:1", fix=fix)
+    return UsageError(what, where=f"{file}:1", fix=f"{fix}; {_listed(names)}{_delimiter(names)}")
 
 
-def _example(names: Sequence[str], key: str) -> str:
-    return f"[{','.join(names[:2])}]" if key.endswith("texts") else names[-1]
+def _example(names: Sequence[str], key: str, wanted: Sequence[str | int] = ()) -> str:
+    """Columns to name instead: those that are there, the nearest names, else the next ones."""
+    if not key.endswith("texts"):
+        near = nearest(str(wanted[0]), names) if wanted else None
+        return near or names[-1 if key.endswith("label") else 0]
+    if any("," in name or len(name) > LONG for name in names):
+        # Most likely a row of texts: the file names no columns.
+        return f"[{','.join(str(place) for place in range(min(len(wanted) or 2, len(names))))}]"
+    chosen: list[str] = []
+    for column in wanted or names[:2]:
+        there = str(column) if _is_there(names, column) else nearest(str(column), names)
+        free = (name for name in names if name not in chosen and name not in wanted)
+        chosen.append(there or next(free, ""))
+    return f"[{','.join(name for name in dict.fromkeys(chosen) if name)}]"
 
 
 def _listed(names: Sequence[str]) -> str:

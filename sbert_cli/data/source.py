@@ -152,9 +152,10 @@ def unreadable(error: OSError, name: str) -> DataError:
     """The error for a file that does not exist or cannot be read."""
     reason = (error.strerror or str(error)).lower()
     folder = Path(name).absolute().parent
-    there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    near = nearest(Path(name).name, there)
-    fix = f"did you mean '{near}'?" if near else "check the name and the folder you are in"
+    # By what stands before the first dot: all .tsv files are alike otherwise.
+    there = {path.name.partition(".")[0]: path.name for path in sorted(folder.glob("*"))}
+    near = nearest(Path(name).name.partition(".")[0], there)
+    fix = f"did you mean '{there[near]}'?" if near else "check the name and the folder you are in"
     return DataError(f"cannot read '{name}': {reason}", where=name, fix=fix)
 
 

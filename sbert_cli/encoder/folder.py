@@ -28,6 +28,7 @@ from sbert_cli.encoder.pretrained import WRAPPERS, read_transformer
 from sbert_cli.encoder.sentence_encoder import Card, SentenceEncoder
 from sbert_cli.encoder.static_embedding import StaticEmbedding
 from sbert_cli.encoder.transformer import Transformer
+from sbert_cli.encoder.version import note_newer
 from sbert_cli.encoder.weighted_layers import WeightedLayerPooling
 from sbert_cli.encoder.wk_pooling import WKPooling
 from sbert_cli.encoder.word_embeddings import WordEmbeddings
@@ -70,6 +71,7 @@ def load_folder(
     `legacy_length` counts the length of texts as releases before 1.0 did: without special tokens.
     Raises ModelError for what cannot be read, UnsafeError for what would need foreign code.
     """
+    note_newer(folder)
     if not (folder / "modules.json").exists():
         if not (folder / "config.json").exists():
             raise ModelError(

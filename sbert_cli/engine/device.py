@@ -65,7 +65,7 @@ def choose(settings: EngineSettings, seat: Seat = ALONE) -> Compute:
     reasons = [
         f"device {device.type} ({why_device})",
         f"precision {precision} ({why_precision})",
-        f"{threads} threads ({why_threads})",
+        f"{threads} thread{'s' * (threads > 1)} ({why_threads})",
     ]
     if seat.size > 1:
         reasons.append(f"{seat.size} processes (each with its share of every batch)")

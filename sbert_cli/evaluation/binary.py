@@ -107,8 +107,7 @@ class Binary:
             unit="pairs",
             tables=(_table(self.name, found),),
             grid=by_similarity(metrics, COLUMNS, tuple(SIMILARITIES)),
-            about="The thresholds are not × 100; from its threshold on, or up to that of a "
-            "distance, a pair counts as alike.",
+            about="From its threshold on, or up to that of a distance, a pair counts as alike.",
             picture=partial(self._draw, scores=scores[main], found=found[main], main=main),
             more=(self._mistakes(scores[main], found[main], main),),
         )
@@ -154,6 +153,7 @@ def _binary(records: Records) -> Labels:
         raise DataError(
             f"the labels are 0 to {values.max()}, but pairs are alike (1) or not (0)",
             where=records.source,
+            fix="a dataset or file of pairs with the labels 0 and 1",
         )
     if len(values) < 2:
         raise DataError(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sbert_cli.evaluation.result import Result, Rows
+from sbert_cli.evaluation.result import Result, Rows, told
 from sbert_cli.report import Section
 
 
@@ -51,5 +51,5 @@ def by_similarity(
     for name in names:
         metric, _, end = name.partition("_")
         keys = (f"{metric}_{similarity}{'_' if end else ''}{end}" for similarity in similarities)
-        rows.append((name.replace("_", " "), *(metrics[key] for key in keys)))
+        rows.append((told(name.replace("_", " ")), *(metrics[key] for key in keys)))
     return ("metric × 100", *similarities), rows

@@ -45,7 +45,7 @@ class LabelAccuracy:
         if self.classify is None:
             raise UsageError(
                 "evaluator 'label_accuracy' needs the classifier of a softmax loss, which is not "
-                "saved with the model: it only works while training",
+                "saved with the model: it only works while training with that loss",
                 where="config key evaluator=label_accuracy",
                 fix="sbert train loss=softmax evaluator=label_accuracy",
             )

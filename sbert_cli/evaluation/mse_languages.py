@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sbert_cli.console import note
+from sbert_cli.data import Records
 from sbert_cli.errors import UsageError
 from sbert_cli.evaluation.detailed_result import DetailedResult
 from sbert_cli.evaluation.reading import read_file
@@ -41,15 +42,20 @@ class MseLanguages:
         _check(self.combinations)
         self.name = "mse_languages"
         self.pairs = ["-".join(pair) for pair in self.combinations]
-        read = [
-            read_file(self.path, pair, on_empty="skip", offline=self.offline)
-            for pair in self.combinations
-        ]
+        read = [self._read(pair) for pair in self.combinations]
         for pair, records in zip(self.pairs, read, strict=True):
             note(f"{pair}: {len(records):,} rows from {records.source}")
         columns = [[records.column(name) for name in records.texts] for records in read]
         self.targets = [target for _, target in columns]
         self.lesson = Lesson(teacher, [source for source, _ in columns], self.path)
+
+    def _read(self, pair: tuple[str, ...]) -> Records:
+        try:
+            return read_file(self.path, pair, on_empty="skip", offline=self.offline)
+        except UsageError as error:
+            there = error.fix.partition("; ")[2]
+            fix = f"other columns in evaluator.combinations; {there}"
+            raise UsageError(error.what, where=error.where, fix=fix) from None
 
     def __call__(self, encode: Encode) -> Result:
         """The distances of the vectors that `encode` gives from the teacher's."""

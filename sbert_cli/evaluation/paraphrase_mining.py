@@ -20,6 +20,7 @@ from sbert_cli.data.duplicates import Duplicates, read_duplicates, read_judged_p
 from sbert_cli.data.sample import retrieval
 from sbert_cli.errors import DataError, UsageError
 from sbert_cli.evaluation.ranking_metrics import cuts
+from sbert_cli.evaluation.reading import check_columns
 from sbert_cli.evaluation.result import Result, Table
 from sbert_cli.evaluation.similarity import Encode
 from sbert_cli.hub import find_dataset
@@ -100,7 +101,7 @@ class ParaphraseMining:
             },
             primary="average_precision",
             rows=size,
-            unit=f"texts with {len(codes):,} duplicate pairs",
+            unit=f"texts with {len(codes):,} duplicate pair{'s' * (len(codes) != 1)}",
             tables=(
                 Table(
                     file=f"paraphrase_mining_evaluation_{self.name}_results.csv",
@@ -123,9 +124,7 @@ class ParaphraseMining:
         if not file.is_file():
             root = find_dataset(self.path, offline=self.offline)
             return f"{root.resolve().name}-{self.split}", read_duplicates(root, self.split)
-        if len(self.texts) != 2:
-            what = f"a pair has two texts, {len(self.texts)} columns are named"
-            raise UsageError(what, where="config key evaluator.texts")
+        check_columns(self.texts, ("sentence1", "sentence2"))
         # A file has no splits: it is the same whichever is asked for.
         return file.name.split(".")[0], read_judged_pairs(
             self.path,

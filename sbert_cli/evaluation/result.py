@@ -67,13 +67,13 @@ class Result:
         """The result in a report: the score, all metrics; pictures are left in `plots`."""
         header, rows = self.table()
         return [
-            Section(f"Score on {self.name}", text=f"{self.headline}, over {self.counted}."),
+            Section(f"Score on {self.name}", text=f"{self.headline} on {self.counted}."),
             Section(f"All metrics of {self.name}", header=header, rows=rows),
         ]
 
     def table(self) -> tuple[Sequence[str], Rows]:
         """Header and rows of the metrics for people: a line a metric."""
-        rows = [(name, shown(value)) for name, value in self.metrics.items()]
+        rows = [(told(name), shown(value)) for name, value in self.metrics.items()]
         return ("metric", "× 100"), rows
 
     @property
@@ -100,6 +100,11 @@ class Result:
         when a file has other columns.
         """
         return [_append(table, folder, epoch, steps) for table in self.tables]
+
+
+def told(metric: str) -> str:
+    """The name of a metric in a table headed × 100, which a threshold is not."""
+    return f"{metric} (not × 100)" if metric.endswith("threshold") else metric
 
 
 def shown(value: float) -> float | str:

@@ -58,7 +58,7 @@ class RetrievalResult(Result):
         recall = 100 * (hit.cumsum(1) / total[:, None]).mean(0)
         picture = recall_curve(recall, plots / f"{self.name}.png", f"{self.name}: {self.headline}")
         text = (
-            f"{self.headline}, over {self.counted}. The curve is the share of the relevant "
+            f"{self.headline} on {self.counted}. The curve is the share of the relevant "
             "documents that stand among the first k."
         )
         return [
@@ -90,10 +90,7 @@ def _metrics(result: RetrievalResult) -> Section:
         kind, _, k = name.partition("_at_")
         by_k.setdefault(int(k), {})[kind] = value
     kinds = list(dict.fromkeys(name.partition("_at_")[0] for name in result.metrics))
-    rows = [
-        (k, *(f"{values[kind]:.2f}" if kind in values else "–" for kind in kinds))
-        for k, values in sorted(by_k.items())
-    ]
+    rows = [(k, *(values.get(kind, "–") for kind in kinds)) for k, values in sorted(by_k.items())]
     return Section(
         f"All metrics of {result.name}",
         text="Means over the queries × 100, for the first k ranks.",
@@ -111,7 +108,7 @@ def _worst(result: RetrievalResult) -> Section:
         rank = int(hit[row].argmax()) + 1 if hit[row].any() else f"over {hit.shape[1]}"
         found = ranking.corpus[ranking.ids[row][0]]
         texts = (queries[row], found, ranking.corpus.get(wanted, "not in the corpus"))
-        rows.append((*map(_short, texts), str(rank), f"{100 * result.each[row]:.2f}"))
+        rows.append((*map(_short, texts), rank, 100 * float(result.each[row])))
     return Section(
         f"Worst queries of {result.name}",
         text="With what stands first, one of the relevant documents, and the rank of the best one.",

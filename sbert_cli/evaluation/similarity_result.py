@@ -41,7 +41,7 @@ class SimilarityResult(Result):
 
 
 def _score(result: SimilarityResult, picture: Path) -> Section:
-    text = f"{result.headline}, over {result.counted}."
+    text = f"{result.headline} on {result.counted}."
     if math.isnan(result.score):
         text += " All gold scores, or all scores of the model, are the same."
     return Section(f"Score on {result.name}", text=text, image=picture)

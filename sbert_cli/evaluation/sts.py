@@ -14,7 +14,7 @@ import numpy as np
 
 from sbert_cli.data import DATASETS, Records, read_pairs
 from sbert_cli.data.files import find_table
-from sbert_cli.errors import UsageError
+from sbert_cli.evaluation.reading import check_columns
 from sbert_cli.evaluation.result import Result
 from sbert_cli.evaluation.similarity import Encode, Pairs, Primary, Scoring, score_pairs
 
@@ -47,12 +47,7 @@ class Sts:
 
     def __post_init__(self) -> None:
         self.scoring = Scoring(self.primary, self.bootstrap, self.confidence, self.seed)
-        if len(self.texts) != 2:
-            raise UsageError(
-                f"a pair has two texts, {len(self.texts)} columns are named",
-                where="config key evaluator.texts",
-                fix="evaluator.texts=[sentence1,sentence2]",
-            )
+        check_columns(self.texts, ("sentence1", "sentence2"))
         if self.path is not None:
             self.path = find_table(self.path, offline=self.offline)
         own = self.path is not None and not Path(self.path).expanduser().is_dir()

@@ -80,7 +80,7 @@ class Transfer:
             metrics=metrics,
             primary="accuracy",
             rows=sum(each.rows for each in scores),
-            unit=f"examples of {len(scores)} tasks",
+            unit=f"examples of {len(scores)} task{'s' * (len(scores) != 1)}",
             tables=(
                 Table(
                     file=f"transfer_evaluation_{self.name}_results.csv",

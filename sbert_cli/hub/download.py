@@ -68,11 +68,13 @@ def unreachable(target: Target, why: str) -> HubError:
             fix="offline=true takes it from the cache",
         )
     near = catalogue.suggestion(target.name)
-    hint = f"; did you mean '{near}'?" if near and near != target.name else ""
+    near = None if near == target.name else near
+    hint = f"; did you mean '{near}'?" if near else ""
+    meant = f"sbert download {near}; or " if near else ""
     return HubError(
         f"'{target.name}' is not in the cache: {why}{hint}",
         where=where,
-        fix=f"`sbert download {target.name}` on a machine with a network, "
+        fix=f"{meant}`sbert download {target.name}` on a machine with a network, "
         "then copy its SBERT_HOME here",
     )
 

@@ -24,7 +24,11 @@ def find_model(name: str, *, offline: bool) -> Path:
     if folder := _local(name):
         return folder
     if _looks_like_path(name):
-        raise ModelError(f"no such folder: '{name}'", where=str(Path(name).expanduser().absolute()))
+        raise ModelError(
+            f"no such folder: '{name}'",
+            where=str(Path(name).expanduser().absolute()),
+            fix="the folder of a model; sbert ls models lists those with a name",
+        )
     target = catalogue.find(name) if "://" in name else catalogue.find_model(name)
     return _cached(name, "model") or _fetched(target, offline)
 
@@ -38,7 +42,11 @@ def find_dataset(name: str, *, offline: bool) -> Path:
     if folder := _local(name):
         return folder
     if _looks_like_path(name):
-        raise DataError(f"no such folder: '{name}'", where=str(Path(name).expanduser().absolute()))
+        raise DataError(
+            f"no such folder: '{name}'",
+            where=str(Path(name).expanduser().absolute()),
+            fix="the folder or file of a dataset; sbert ls datasets lists those with a name",
+        )
     if folder := _cached(name, "dataset"):
         return folder
     if "/" in name and "://" not in name and not name.startswith("dataset:"):
@@ -50,6 +58,7 @@ def find_dataset(name: str, *, offline: bool) -> Path:
         near = nearest(name, catalogue.DATASETS)
         raise UsageError(
             f"no dataset is called '{name}'",
+            where=f"'{name}', which is no file or folder here either",
             fix=f"did you mean '{near}'?" if near else "sbert ls datasets shows the names",
         )
     return _fetched(target, offline)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sbert_cli.report.picture import save, say_empty
+from sbert_cli.report.picture import COLORS, save, say_empty
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from sbert_cli.report.picture import Points
 
 
-# Ten that the colour-blind tell apart as far as ten can be; what has no place of its own is grey.
-COLORS = ("#0b6e99", "#d1662a", "#3a923a", "#b8323f", "#7a5bab",
-          "#8a6a3b", "#d16ba5", "#a3a11a", "#2ab3bf", "#20335c")  # fmt: skip
+# What has no colour of its own.
 GREY, LIGHT = "#9a9a9a", "#d4d4d4"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sbert_cli import atomic
 
+SHORT = 12  # characters: "not defined", "over 100", "–"
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -87,8 +88,7 @@ def _image(path: Path, alt: str) -> str:
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     columns = list(zip(*rows, strict=True))
-    numeric = [all(isinstance(cell, int | float) for cell in column) for column in columns]
-    marks = [' class="number"' if right else "" for right in numeric]
+    marks = [' class="number"' if _is_numeric(column) else "" for column in columns]
 
     def line(tag: str, cells: Sequence[object]) -> str:
         pairs = zip(marks, cells, strict=True)
@@ -100,6 +100,12 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         '<div class="scroll"><table>\n'
         f"<thead>{line('th', header)}</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
     )
+
+
+def _is_numeric(cells: Sequence[object]) -> bool:
+    """Whether a column holds numbers, and at the most a short word where there is none."""
+    words = [cell for cell in cells if not isinstance(cell, int | float)]
+    return len(words) < len(cells) and all(len(str(word)) <= SHORT for word in words)
 
 
 def _cell(value: object) -> str:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     Points = Sequence[float] | NDArray[np.float64]
 
-ACCENT = "#0b6e99"
+# Ten that the colour-blind tell apart as far as ten can be.
+COLORS = ("#0b6e99", "#d1662a", "#3a923a", "#b8323f", "#7a5bab",
+          "#8a6a3b", "#d16ba5", "#a3a11a", "#2ab3bf", "#20335c")  # fmt: skip
+ACCENT = COLORS[0]
 INK = "#444444"
 DOTS_PER_INCH = 200  # 9 inches are 1800 pixels: sharp when shown 900 wide
 STYLE = {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sbert_cli.report.picture import ACCENT, save, say_empty
+from sbert_cli.report.picture import ACCENT, COLORS, save, say_empty
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,22 +19,28 @@ Line = list[tuple[float, float]]
 
 
 def curves(metrics_file: Path, out: Path) -> Path:
-    """Loss, learning rate and dev score over the steps of a `metrics.jsonl`, side by side."""
+    """Loss, learning rate and dev score over the steps of a `metrics.jsonl`, side by side.
+
+    Of several training sets each has its own line of losses, which are not on one scale.
+    """
     rows = _read(metrics_file)
     primary = next((str(row["primary"]) for row in reversed(rows) if "primary" in row), "")
-    panels: list[tuple[str, Line]] = [
-        ("training loss", _line(rows, "loss")),
-        ("learning rate", _line(rows, "lr")),
-        (f"dev {primary}".strip(), _line([_dev(row, primary) for row in rows], "score")),
+    score = _line([_dev(row, primary) for row in rows], "score")
+    panels: list[tuple[str, dict[str, Line]]] = [
+        ("training loss", _losses(rows)),
+        ("learning rate", {"": _line(rows, "lr")}),
+        (f"dev {primary}".strip(), {"": score}),
     ]
 
     def draw(figure: Figure) -> None:
-        for axes, (title, line) in zip(figure.subplots(1, 3, sharex=True), panels, strict=True):
-            _curve(axes, title, line)
+        for axes, (title, lines) in zip(figure.subplots(1, 3, sharex=True), panels, strict=True):
+            _curves(axes, title, lines)
         # All three from 0 to the last step, so that one can look across.
-        last = max((step for _, line in panels for step, _ in line), default=1)
+        last = max(
+            (step for _, lines in panels for line in lines.values() for step, _ in line), default=1
+        )
         figure.axes[0].set_xlim(0, 1.04 * last)
-        best = max(panels[2][1], key=lambda point: point[1], default=None)
+        best = max(score, key=lambda point: point[1], default=None)
         if best:
             _mark(figure.axes[2], best)
 
@@ -55,6 +62,13 @@ def _dev(row: dict[str, Any], primary: str) -> dict[str, Any]:
     return {"step": row.get("step"), "score": row.get("dev", {}).get(primary)}
 
 
+def _losses(rows: list[dict[str, Any]]) -> dict[str, Line]:
+    """The losses of each training set by its name; of a single one without a name."""
+    each = [{**row.get("losses", {}), "step": row.get("step")} for row in rows]
+    names = dict.fromkeys(name for row in rows for name in row.get("losses", {}))
+    return {name: _line(each, name) for name in names} or {"": _line(rows, "loss")}
+
+
 def _line(rows: list[dict[str, Any]], key: str) -> Line:
     """The points (step, value) of `key`; an undefined value (null, NaN) is left out."""
     points = ((row.get("step"), row.get(key)) for row in rows)
@@ -65,7 +79,7 @@ def _line(rows: list[dict[str, Any]], key: str) -> Line:
     ]
 
 
-def _curve(axes: Axes, title: str, line: Line) -> None:
+def _curves(axes: Axes, title: str, lines: dict[str, Line]) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.set_title(title, pad=8)
@@ -74,12 +88,20 @@ def _curve(axes: Axes, title: str, line: Line) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-    if not line:
+    if not any(lines.values()):
         say_empty(axes)
         return
-    steps, values = zip(*line, strict=True)
-    # Few points are shown as points; one alone would draw no line at all.
-    axes.plot(steps, values, color=ACCENT, marker="o" if len(line) <= 30 else "", markersize=3)
+    for color, (name, line) in zip(cycle(COLORS), lines.items(), strict=False):
+        # Few points are shown as points; one alone would draw no line at all.
+        marker = "o" if len(line) <= 30 else ""
+        axes.plot(*_columns(line), color=color, marker=marker, markersize=3, label=name)
+    if len(lines) > 1:
+        axes.set_ylim(bottom=0 if min(v for line in lines.values() for _, v in line) >= 0 else None)
+        axes.legend(frameon=False, fontsize=8)
+
+
+def _columns(line: Line) -> tuple[list[float], list[float]]:
+    return [step for step, _ in line], [value for _, value in line]
 
 
 def _mark(axes: Axes, best: tuple[float, float]) -> None:

@@ -11,9 +11,11 @@ import bisect
 import math
 import shutil
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,6 +43,7 @@ class Best:
     step: int = 0
     waiting: int = 0
     history: list[tuple[int, float]] = field(default_factory=list)  # (step, score)
+    losses: list[dict[str, Any]] = field(default_factory=list)  # their state at the best step
 
 
 class Trainer:
@@ -187,6 +190,8 @@ class Trainer:
         save = partial(save_folder, self.encoder, self.best_folder, overwrite=True)
         self.ranks.on_main(save)
         self.best.step = step
+        # The folder keeps the encoder alone; what the losses learned goes with it.
+        self.best.losses = [deepcopy(each.loss.state_dict()) for each in self.objectives]
 
     def _checkpoint(self, step: int) -> None:
         """Keep the model of this step, and of those before it as many as `checkpoint_limit`."""
