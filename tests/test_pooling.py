@@ -63,7 +63,7 @@ def test_pooling_concatenates_modes() -> None:
 def test_pooling_names_the_nearest_mode() -> None:
     with pytest.raises(UsageError, match="meen") as caught:
         Pooling(2, ["meen"])
-    assert "'mean'" in caught.value.fix
+    assert "'mean'" in caught.value.what
 
 
 @pytest.mark.parametrize(

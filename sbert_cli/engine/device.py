@@ -5,6 +5,7 @@ Knows nothing of models; nothing is chosen silently.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,7 +55,8 @@ def choose(settings: EngineSettings) -> Compute:
     precision, why_precision = _precision(settings.precision, device)
     threads = settings.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
-    why_threads = "as asked" if settings.threads else "one for each physical core"
+    told = "OMP_NUM_THREADS says so" if "OMP_NUM_THREADS" in os.environ else ""
+    why_threads = "as asked" if settings.threads else told or "one for each physical core"
     budget = settings.token_budget
     if budget == "auto":
         budget = CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
