@@ -112,9 +112,9 @@ SHOWN = {
     "H01": "catalogue_models::every_classic_zip_comes_from_the_first_server_and_opens",
     "H02": "hub::model_zip_by_url_is_found_by_its_stem",
     "H03": "hub::folder_is_used_as_it_is",
-    "H04": "folder_versions::a_folder_of_a_later_release_is_told",
-    "H05": "api::properties_are_theirs",
-    "H06": "end_to_end::the_first_line_trains",
+    "H04": "folder_versions::folder_of_a_newer_release_is_read_with_a_note",
+    "H05": "folder_versions::load_takes_a_device",
+    "H06": "folder_versions::plain_transformers_folder_with_a_pooling",
     "H07": "folder::our_pooling_opens_there",
     "H08": "catalogue_models::mean_pooling_by_hand_gives_the_same_vectors",
     "G01": "data_layouts::nli_is_the_same_in_every_layout",
@@ -162,7 +162,7 @@ SHOWN = {
     "Q09": "search::search_of_a_small_corpus_gives_all_of_it",
     "Q10": "packing::rows_never_see_one_another",
     "Q11": "structure::defaults_live_in_yaml_only",
-    "Q12": "folder_versions::a_folder_of_a_later_release_is_told",
+    "Q12": "folder_versions::versions_are_numbers_not_words",
     "Q13": "losses_mined::positives_equal_plain_loops",
 }
 

@@ -13,6 +13,8 @@ import torch
 import sbert_cli
 from sbert_cli.encoder import load_folder, save_folder
 from sbert_cli.encoder.version import numbers
+from sbert_cli.engine.device import choose
+from sbert_cli.engine.settings import EngineSettings
 from sbert_cli.errors import UsageError
 from tests.conftest import Done
 from tests.models import TEXTS, tiny_encoder
@@ -76,6 +78,14 @@ def test_load_takes_a_device(tmp_path: Path) -> None:
     if missing:
         with pytest.raises(UsageError, match=missing):
             sbert_cli.load(tmp_path / "m", device=missing)
+
+
+def test_threads_are_told_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = EngineSettings("cpu", "fp32", None, 2048)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert "(OMP_NUM_THREADS says so)" in choose(settings).reasons[-1]
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert "(one for each physical core)" in choose(settings).reasons[-1]
 
 
 def test_plain_transformers_folder_with_a_pooling(

@@ -5,6 +5,7 @@ Knows nothing of models; nothing is chosen silently.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,7 +59,12 @@ def choose(settings: EngineSettings, seat: Seat = ALONE) -> Compute:
     precision, why_precision = _precision(settings.precision, device)
     threads = settings.threads or max(1, torch.get_num_threads() // seat.local_size)
     torch.set_num_threads(threads)
+<<<<<<< HEAD
     why_threads = _why_threads(settings, seat)
+=======
+    told = "OMP_NUM_THREADS says so" if "OMP_NUM_THREADS" in os.environ else ""
+    why_threads = "as asked" if settings.threads else told or "one for each physical core"
+>>>>>>> polish
     budget = settings.token_budget
     if budget == "auto":
         budget = CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
