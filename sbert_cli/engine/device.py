@@ -59,12 +59,7 @@ def choose(settings: EngineSettings, seat: Seat = ALONE) -> Compute:
     precision, why_precision = _precision(settings.precision, device)
     threads = settings.threads or max(1, torch.get_num_threads() // seat.local_size)
     torch.set_num_threads(threads)
-<<<<<<< HEAD
     why_threads = _why_threads(settings, seat)
-=======
-    told = "OMP_NUM_THREADS says so" if "OMP_NUM_THREADS" in os.environ else ""
-    why_threads = "as asked" if settings.threads else told or "one for each physical core"
->>>>>>> polish
     budget = settings.token_budget
     if budget == "auto":
         budget = CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
@@ -83,6 +78,8 @@ def _why_threads(settings: EngineSettings, seat: Seat) -> str:
         return "as asked"
     if seat.local_size > 1:
         return f"a share of the physical cores for each of {seat.local_size} processes"
+    if "OMP_NUM_THREADS" in os.environ:
+        return "OMP_NUM_THREADS says so"
     return "one for each physical core"
 
 
