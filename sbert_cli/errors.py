@@ -96,6 +96,7 @@ class ToldError(SbertError):
     """Another process of the same training failed and has said why: nothing is left to say."""
 
     code = 7
+    usual = "see what the process that failed first says"
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
