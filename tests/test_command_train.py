@@ -91,6 +91,14 @@ def test_train_on_an_own_file(sbert: Sbert) -> None:
     assert done.code == 0, done.err
 
 
+@pytest.mark.parametrize("option", ["optimizer.lr=-1", "scheduler.warmup_steps=-1"])
+def test_rates_that_cannot_be_are_told_before_data_is_read(option: str, sbert: Sbert) -> None:
+    done = sbert("train", "dataset=file", "dataset.path=missing.csv", option, "run_dir=r")
+    assert done.code == 2
+    assert option.split("=")[0] in done.err and "missing.csv" not in done.err
+    assert not Path("r").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [

@@ -55,6 +55,7 @@ def run(cfg: DictConfig) -> float | None:
         return None
     if here.rank:
         console.mute()
+    _check_rates(config)
     compute = build_compute(config, here)
     with join(here, compute.device) as ranks:
         with ranks.in_turn():
@@ -113,6 +114,18 @@ def _load(config: dict[str, Any], compute: Compute) -> Parts:
         for split in ("dev", "test")
     )
     return Parts(sets, compute, teacher, dev, test, losses)
+
+
+def _check_rates(config: dict[str, Any]) -> None:
+    """Raises UsageError for an optimizer or schedule that cannot be, before anything is read."""
+    from torch import nn
+
+    from sbert_cli.training.optimizer import OPTIMIZERS
+    from sbert_cli.training.schedule import SCHEDULERS
+
+    stand_in = nn.Linear(1, 1).named_parameters()
+    pick(OPTIMIZERS, config["optimizer"], "optimizer", parameters=stand_in)
+    pick(SCHEDULERS, config["scheduler"], "scheduler", total_steps=1)
 
 
 def _classify(losses: Sequence[nn.Module], columns: Sequence[Vectors]) -> Vectors:
