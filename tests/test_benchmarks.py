@@ -78,10 +78,6 @@ def test_medians_of_wall_and_cpu(clock: None) -> None:
     assert timing.Times([5.0, 1.0, 2.0], [1.0, 2.0, 9.0], []).median == 2.0
 
 
-def test_children_count_as_cpu_seconds() -> None:
-    assert timing.cpu_seconds() > 0
-
-
 def test_fastest_of_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
@@ -169,9 +165,39 @@ def test_program_runs_the_rows_it_is_asked_for(
     program.main(["--rows", "two", "--repeats", "1", "--out", str(tmp_path)])
     out = capsys.readouterr().out
     assert "two" in out and "one" not in out.replace("none", "")
+    assert (tmp_path / "latest.txt").read_text() in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--rows", "mine,three"], "no such row: three; there are encode_short, "),
+        (["--repeats", "0"], "--repeats must be at least 1, not 0"),
+    ],
+    ids=["row", "repeats"],
+)
+def test_program_refuses(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        program.main(["--rows", "three"])
-    assert "no such row: three; there are one, two" in capsys.readouterr().err
+        program.main(words)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [([], True), (["--quick"], False), (["--rows", "one"], False), (["--repeats", "1"], False)],
+    ids=["whole", "quick", "some rows", "few repeats"],
+)
+def test_only_a_whole_run_replaces_the_results(
+    words: list[str], kept: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(program, "ROWS", [row("one", GOOD), row("two", GOOD)])
+    monkeypatch.setattr(program, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(program, "measure_peaks", lambda: {})
+    monkeypatch.setattr(program.os, "environ", {})
+    program.main(words)
+    assert (tmp_path / "results" / "latest.txt").exists() == kept
 
 
 def test_rows_have_names_of_their_own() -> None:

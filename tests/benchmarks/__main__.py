@@ -1,4 +1,7 @@
-"""`python -m tests.benchmarks`: run the rows, print the table, keep the results."""
+"""`python -m tests.benchmarks`: run the rows, print the table, keep the results.
+
+Part of the rows and small sizes are for a look: they are kept only where --out says.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from tests.benchmarks.row import Plan, Row, run_row
 
 ROWS = (*encode_rows.ROWS, *train_rows.ROWS, *vector_rows.ROWS, *start_rows.ROWS)
 RESULTS = Path(__file__).parent / "results"
+REPEATS = 5
 PACKAGES = ("torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
 PEAKS = ((4_096, 4_096, 4_096), (2_048, 384, 1_536))  # the second: a batch through MiniLM's MLP
 
@@ -25,24 +29,30 @@ PEAKS = ((4_096, 4_096, 4_096), (2_048, 384, 1_536))  # the second: a batch thro
 def main(words: Sequence[str] | None = None) -> None:
     """Parse the arguments and run."""
     names = [row.name for row in ROWS]
-    parser = argparse.ArgumentParser(prog="tests.benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="tests.benchmarks", description="race sentence-transformers"
+    )
     parser.add_argument("--rows", default=",".join(names), help="some of the rows, comma-separated")
     parser.add_argument("--repeats", type=int, help="timed runs of each side (default 5, quick 3)")
     parser.add_argument("--quick", action="store_true", help="small sizes, about two minutes")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="where the results go")
+    parser.add_argument("--out", type=Path, help="a folder for the results (default: the one here)")
     asked = parser.parse_args(words)
     chosen = asked.rows.split(",")
     if unknown := sorted(set(chosen) - set(names)):
         parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(names)}")
-    repeats = asked.repeats or (3 if asked.quick else 5)
+    few = 3 if asked.quick else REPEATS
+    repeats = few if asked.repeats is None else asked.repeats
     if repeats < 1:
         parser.error(f"--repeats must be at least 1, not {repeats}")
     # Nothing here may wait for a network; child processes too.
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error")
     measured = run([row for row in ROWS if row.name in chosen], Plan(repeats, asked.quick))
-    paths = report.write(measured, asked.out)
     console.write_out(report.table(measured))
-    console.note(f"→ {', '.join(map(str, paths))}")
+    whole = set(chosen) == set(names) and not asked.quick and repeats >= REPEATS
+    if out := asked.out or (RESULTS if whole else None):
+        console.note(f"→ {', '.join(map(str, report.write(measured, out)))}")
+    else:
+        console.note("not all rows at full size: kept only with --out")
 
 
 def run(rows: Sequence[Row], plan: Plan) -> dict[str, Any]:

@@ -77,6 +77,10 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def _digits(value: float) -> str:
+    return f"{value:.6f}" if value > 0.1 else f"{value:.2g}"
+
+
 def _ratio(value: float | None) -> str:
     return "void" if value is None else f"{value:.2f}×"
 
@@ -94,7 +98,7 @@ def _note(row: Mapping[str, Any]) -> str:
     """A line under the table: the condition, the texts, and what went wrong."""
     parts = [row["condition"], row.get("detail"), row["skipped"], row.get("void")]
     if row.get("parity") and row["parity"]["holds"]:
-        parts.insert(2, f"{row['parity']['measure']} {row['parity']['value']:.2g}")
+        parts.insert(2, f"{row['parity']['measure']} {_digits(row['parity']['value'])}")
     if tuned := row.get("tuned"):
         chosen = next((key, value) for key, value in tuned.items() if key != "sweep_seconds")
         parts.append(f"tuned {chosen[0]} {chosen[1]}")
