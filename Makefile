@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+BENCH ?=  # arguments of make bench: BENCH='--quick --rows search,mine'
 QUESTIONS := There is the cheerful peasant vending a crate., The horse is pushing a chair., \
 	There is a steed hauling a petite yacht.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint check wheel clean
+.PHONY: help setup demo test lint check bench wheel clean
 
 help:  ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,6 +35,9 @@ lint: $(READY)  ## format, lint and types
 	$(BIN)/mypy
 
 check: lint test  ## the law: lint and tests
+
+bench: $(READY)  ## race sentence-transformers on this machine, which should do nothing else
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 wheel: $(READY)  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --outdir dist
