@@ -191,9 +191,13 @@ def join(seat: Seat, device: torch.device) -> Iterator[Ranks]:
     except RuntimeError as error:
         raise _lost(seat, error) from error
     assert isinstance(waiting, dist.ProcessGroup), "every rank is in this group"
-    with term_as_interrupt():
-        yield Ranks(seat, device, waiting)
-    # Not after a failure: the others may be gone, and NCCL would wait for them.
+    try:
+        with term_as_interrupt():
+            yield Ranks(seat, device, waiting)
+    except Exception:
+        # The threads of gloo must end before the process; NCCL would wait for ranks that are gone.
+        dist.destroy_process_group(None if backend == "gloo" else waiting)
+        raise
     dist.destroy_process_group()
 
 
