@@ -131,13 +131,26 @@ def read_pairs(
     score: Column,
     min_score: float,
     max_score: float,
-    owner: str = "evaluator",
 ) -> Records:
     """The scored pairs of one file, for an evaluator: texts in order, scores scaled to 0 to 1.
 
-    With an infinite end of the scale the scores stay as they are. `owner` is the config group
-    whose keys an error's advice names. Raises UsageError for columns that are not there,
-    DataError for a malformed file.
+    With an infinite end of the scale the scores stay as they are. Raises as `read_table`.
+    """
+    rule = LabelRule("score", low=min_score, high=max_score)
+    return read_table(path, texts, label=score, rule=rule)
+
+
+def read_table(
+    path: str,
+    texts: Sequence[Column],
+    *,
+    label: Column | None = None,
+    rule: LabelRule | None = None,
+    on_empty: OnEmpty = "error",
+) -> Records:
+    """The rows of one file for an evaluator, with text columns and, by `rule`, a label.
+
+    Raises UsageError for columns that are not there, DataError for a malformed file.
     """
     return OwnFile(
         path=path,
@@ -145,17 +158,17 @@ def read_pairs(
         test_path=None,
         format=table_format(path),
         texts=tuple(texts),
-        label=score,
-        label_type="score",
-        labels=None,
-        min_score=min_score,
-        max_score=max_score,
+        label=label,
+        label_type=(rule.kind or "auto") if rule else "none",
+        labels=dict(rule.ids) if rule and rule.ids else None,
+        min_score=rule.low if rule else 0.0,
+        max_score=rule.high if rule else 1.0,
         header="auto",
         delimiter=None,
         quoting=None,
-        on_empty="error",
+        on_empty=on_empty,
         max_examples=0,
-        owner=owner,
+        owner="evaluator",
     ).load("train")
 
 

@@ -12,8 +12,9 @@ from typing import Any, Literal
 from sbert_cli.config import pick
 from sbert_cli.data import DATASETS, Records
 from sbert_cli.data.fields import OnEmpty
-from sbert_cli.data.file import OwnFile, table_format
+from sbert_cli.data.file import read_table
 from sbert_cli.data.files import find_table
+from sbert_cli.data.labels import LabelRule
 from sbert_cli.data.layout import format_of
 from sbert_cli.errors import UsageError
 
@@ -37,25 +38,9 @@ def read_file(
     .txt) is read as tsv. Raises UsageError for columns that are not there, DataError for a
     malformed file.
     """
-    path = find_table(path, offline=offline)
-    return OwnFile(
-        path=path,
-        dev_path=None,
-        test_path=None,
-        format=table_format(path),
-        texts=tuple(texts),
-        label=label,
-        label_type="auto" if label is not None else "none",
-        labels=dict(labels) if labels else None,
-        min_score=0.0,
-        max_score=1.0,
-        header="auto",
-        delimiter=None,
-        quoting=None,
-        on_empty=on_empty,
-        max_examples=0,
-        owner="evaluator",
-    ).load("train")
+    rule = None if label is None else LabelRule(None, dict(labels) if labels else None)
+    table = find_table(path, offline=offline)
+    return read_table(table, texts, label=label, rule=rule, on_empty=on_empty)
 
 
 def read_dataset(node: Node, split: Split, *, columns: tuple[int, ...], offline: bool) -> Records:
