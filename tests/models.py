@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -85,6 +86,17 @@ def family_encoder(model_type: str, mode: str = "mean") -> SentenceEncoder:
     tokenizer = TextTokenizer(BertTokenizer(vocab=vocab), max_seq_length=24)
     transformer = Transformer(model, tokenizer)
     return SentenceEncoder([transformer, Pooling(transformer.dim, (mode,))])
+
+
+def library_model(encoder: SentenceEncoder) -> Any:
+    """The encoder's transformer as the library computes it, in eager attention."""
+    from transformers import AutoModel
+
+    with TemporaryDirectory() as place:
+        transformer = encoder.chain[0]
+        assert isinstance(transformer, Transformer)
+        transformer.save(Path(place))
+        return AutoModel.from_pretrained(place, attn_implementation="eager").eval()
 
 
 def once(encode: Callable[[list[str]], Any]) -> Callable[[list[str]], Any]:

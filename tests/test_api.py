@@ -122,7 +122,7 @@ def test_properties_are_theirs(ours: Embedder, theirs: SentenceTransformer) -> N
     assert ours.dim == theirs.encode("rain").shape[0] == 32
     assert ours.max_seq_length == theirs.max_seq_length == 24
     assert ours.device == theirs.device
-    assert ours.tokenizer.pretrained.get_vocab() == theirs.tokenizer.get_vocab()
+    assert ours.tokenizer.pretrained.backend_tokenizer.get_vocab() == theirs.tokenizer.get_vocab()
     assert isinstance(ours.encoder, sbert_cli.SentenceEncoder)
     assert sbert_cli.SentenceEncoder is SentenceEncoder
 

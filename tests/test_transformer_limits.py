@@ -53,7 +53,7 @@ def test_white_space_and_case_are_those_of_the_library(lower: bool, tmp_path: Pa
 
     encoder = tiny_encoder()
     save_folder(encoder, tmp_path / "base")
-    vocab = encoder.tokenizer.pretrained.get_vocab()
+    vocab = encoder.tokenizer.pretrained.backend_tokenizer.get_vocab()
     BertTokenizer(vocab=vocab, do_lower_case=False).save_pretrained(tmp_path / "base")
     first = st.Transformer(str(tmp_path / "base"), do_lower_case=lower)
     model = SentenceTransformer(modules=[first, st.Pooling(32)], device="cpu")

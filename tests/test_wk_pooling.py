@@ -27,7 +27,7 @@ from sbert_cli.encoder.chain import fault
 from sbert_cli.encoder.tiny import build_tiny
 from sbert_cli.errors import SbertError, UsageError
 from sbert_cli.hub import find_model
-from tests.models import TEXTS, minilm_folder
+from tests.models import TEXTS, library_model, minilm_folder
 from tests.test_packing import embedder
 
 # Cosines of five pairs for two models, as the first release published them, tolerance 0.01; the
@@ -110,8 +110,7 @@ def test_random_layers_equal_the_paper(
 def test_bert_equals_the_paper(window: int) -> None:
     encoder = wk_encoder(window=window)
     vectors = embedder(encoder).encode(TEXTS)
-    model = encoder.chain[0].model
-    model.set_attn_implementation("eager")
+    model = library_model(encoder)
     for text, ours in zip(TEXTS, vectors, strict=True):
         ids = torch.tensor(encoder.tokenizer([text]).ids).long().unsqueeze(0)
         with torch.inference_mode():

@@ -1,7 +1,7 @@
 """Attention over packed rows: one exact, unmasked call for each run of equal length.
 
 Registered with transformers as the attention `sbert_runs`; a model that uses it gets the runs
-as a keyword and never sees padding or a mask.
+as a keyword and never sees padding or a mask. Our own encoders call `self_attention`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,43 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sbert_cli.encoder.dropping import keep
 from sbert_cli.encoder.features import Run, dense
 
 NAME = "sbert_runs"
+Bias = Sequence[Tensor]  # for each run what is added to the scores, [1, heads, length, length]
+
+
+def self_attention(
+    qkv: Tensor, runs: Sequence[Run], heads: int, *, bias: Bias | None = None, dropout: float = 0.0
+) -> Tensor:
+    """Attention of packed queries, keys and values, [tokens, 3 × dim] → [tokens, dim].
+
+    Rows never see one another: each run is its own call.
+    """
+    parts = []
+    for number, rows in enumerate(dense(qkv, runs)):
+        views = rows.view(*rows.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, v = views.unbind()  # [rows, heads, length, dim of a head]
+        out = _attend(q, k, v, bias[number] if bias else None, dropout)
+        parts.append(out.transpose(1, 2).flatten(2).flatten(0, 1))
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float) -> Tensor:
+    """One run, each [rows, heads, length, dim of a head]."""
+    if q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
+    if dropout:
+        # What torch does itself with dropout on a CPU, but for cheaper random numbers.
+        scores = q @ (k * k.shape[-1] ** -0.5).transpose(2, 3)
+        weights = torch.softmax(scores if bias is None else scores + bias, dim=-1)
+        return (weights * keep(weights, dropout)) @ v
+    if q.dtype == torch.bfloat16 and torch.is_grad_enabled():
+        # The backward pass of many small attentions is ten times slower in bf16.
+        q, k, v = q.float(), k.float(), v.float()
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias).bfloat16()
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
 def attend(  # noqa: PLR0913 - the signature is the library's

@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 
-from sbert_cli.encoder.json_file import read_json
+from sbert_cli.encoder import wordpiece
+from sbert_cli.encoder.bert_config import FAMILIES, BertConfig
+from sbert_cli.encoder.bert_files import read_bert
+from sbert_cli.encoder.json_file import read_json, read_object
 from sbert_cli.encoder.tokenizer import TextTokenizer
 from sbert_cli.encoder.transformer import Transformer
 from sbert_cli.encoder.weights import check_finite, has_safe_weights, read_weights, write_weights
@@ -71,12 +74,19 @@ def read_transformer(
     of = WRAPPERS[wrapper or "Transformer"]
     found = (folder / name for name in SETTINGS_FILES)
     settings: dict[str, Any] = next((read_json(path) for path in found if path.exists()), {})
-    config = _read_config(folder, of.model_type)
-    model = _read_model(folder, config, allow_bin=allow_bin)
+    kind, values = _read_config(folder, of.model_type)
+    config: Any = BertConfig.read(values, kind)
+    if config:
+        model: Any = read_bert(folder, config, allow_bin=allow_bin)
+    else:
+        config = _library_config(kind, values)
+        model = _read_model(folder, config, allow_bin=allow_bin)
     lower = settings.get("do_lower_case")
     # The old wrappers handed it to the tokenizer, which knows about accents too.
     own = {"do_lower_case": lower} if of.model_type and lower is not None else {}
-    tokenizer = _read_tokenizer(folder, config, own)
+    tokenizer: Any = wordpiece.read(folder, kind, own)
+    if tokenizer is None:
+        tokenizer = _read_tokenizer(folder, _library_config(kind, values), own)
     text = TextTokenizer(
         tokenizer,
         max_seq_length=_limit(
@@ -148,11 +158,9 @@ def default_length(config: Any, model_max_length: int | None) -> int | None:
     return int(min(known)) if known else None
 
 
-def _read_config(folder: Path, model_type: str | None) -> Any:
-    from transformers import AutoConfig
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-
-    values = read_json(folder / "config.json")
+def _read_config(folder: Path, model_type: str | None) -> tuple[str, dict[str, Any]]:
+    """The architecture, and config.json without the keys that steer the library."""
+    values = read_object(folder / "config.json")
     if "auto_map" in values:
         raise UnsafeError(
             "this model wants to run code of its own ('auto_map')",
@@ -161,12 +169,21 @@ def _read_config(folder: Path, model_type: str | None) -> Any:
         )
     # Until 2020 nothing in the file named the architecture: the module's class does.
     kind = values.pop("model_type", model_type)
-    if kind not in CONFIG_MAPPING:
-        raise ModelError(f"unknown model_type '{kind}'", where=str(folder / "config.json"))
+    if kind not in FAMILIES:
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+        if kind not in CONFIG_MAPPING:
+            raise ModelError(f"unknown model_type '{kind}'", where=str(folder / "config.json"))
     # Keys with a leading underscore steer the library, among them which kernels it fetches.
     clean = {key: value for key, value in values.items() if not key.startswith("_")}
     clean.pop("attn_implementation", None)
-    return AutoConfig.for_model(kind, **clean)
+    return str(kind), clean
+
+
+def _library_config(kind: str, values: dict[str, Any]) -> Any:
+    from transformers import AutoConfig
+
+    return AutoConfig.for_model(kind, **values)
 
 
 def _read_model(folder: Path, config: Any, *, allow_bin: bool) -> Any:

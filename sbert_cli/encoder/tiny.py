@@ -10,9 +10,12 @@ from collections.abc import Iterable
 
 import torch
 
+from sbert_cli.encoder.bert import Bert
+from sbert_cli.encoder.bert_config import BertConfig
 from sbert_cli.encoder.sentence_encoder import SentenceEncoder
 from sbert_cli.encoder.tokenizer import TextTokenizer
 from sbert_cli.encoder.transformer import Transformer
+from sbert_cli.encoder.wordpiece import from_vocabulary
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -29,24 +32,24 @@ def build_tiny(  # noqa: PLR0913 - one parameter a config key
     seed: int,
 ) -> SentenceEncoder:
     """A bare BERT encoder of the given shape over a word-piece vocabulary of `texts`."""
-    from transformers import BertConfig, BertModel, BertTokenizer
-
     vocab = train_vocabulary(texts, vocab_size)
-    config = BertConfig(
-        vocab_size=len(vocab),
-        hidden_size=dim,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=4 * dim,
-        max_position_embeddings=max_seq_length,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout,
-    )
+    values = {
+        "vocab_size": len(vocab),
+        "hidden_size": dim,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": 4 * dim,
+        "max_position_embeddings": max_seq_length,
+        "hidden_dropout_prob": dropout,
+        "attention_probs_dropout_prob": dropout,
+    }
+    config = BertConfig.read(values, "bert")
+    assert config is not None, f"{dim} dimensions are not for {heads} heads"
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = BertModel(config, add_pooling_layer=False).eval()
-    tokenizer = BertTokenizer(vocab=vocab, do_lower_case=True)
-    text = TextTokenizer(tokenizer, max_seq_length=max_seq_length)
+        model = Bert(config).eval()
+        model.initialize()
+    text = TextTokenizer(from_vocabulary(vocab), max_seq_length=max_seq_length)
     return SentenceEncoder([Transformer(model, text)])
 
 

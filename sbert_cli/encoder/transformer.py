@@ -1,4 +1,4 @@
-"""The transformer module: any encoder that transformers' AutoModel loads.
+"""The transformer module: our own `Bert`, or any encoder that transformers' AutoModel loads.
 
 Runs packed where the architecture allows it, else run by run; both give the same vectors.
 """
@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from sbert_cli.encoder import attention
+from sbert_cli.encoder.bert import Bert
+from sbert_cli.encoder.bert_files import save_bert
 from sbert_cli.encoder.features import Features, Run, dense
 from sbert_cli.encoder.json_file import write_json
 from sbert_cli.encoder.part import Part
@@ -39,6 +41,13 @@ class Transformer(Part):
         # All layers are given where a later module needs them, whatever the folder says.
         self.saves_layers = bool(model.config.output_hidden_states)
         model.config.output_hidden_states = False
+        self._pooler = [None]
+        self.packed = True
+        if not isinstance(model, Bert):
+            self._fit(model)
+
+    def _fit(self, model: Any) -> None:
+        """Find out how to run a model of the library."""
         # Nothing is generated: keys and values of earlier tokens are not kept.
         takes = inspect.signature(model.forward).parameters
         self._options = {name: False for name in ("use_cache", "use_mems") if name in takes}
@@ -71,6 +80,8 @@ class Transformer(Part):
             features.layers = (features.tokens,) * count if features.wants_layers else None
             return features
         run_model = self._forward_packed if self.packed else self._forward_runs
+        if isinstance(self.model, Bert):
+            run_model = self.model
         features.tokens, *layers = run_model(features.ids, runs, layers=features.wants_layers)
         features.layers = tuple(layers) or None
         features.cls = self.cls
@@ -139,6 +150,23 @@ class Transformer(Part):
 
     def save(self, folder: Path) -> None:
         """Write weights, configuration, tokenizer and its settings into `folder`."""
+        if isinstance(self.model, Bert):
+            self.model.config.output_hidden_states = self.saves_layers
+            try:
+                save_bert(self.model, folder)
+            finally:
+                self.model.config.output_hidden_states = False
+        else:
+            self._save(folder)
+        self.tokenizer.save(folder)
+        settings = {
+            "max_seq_length": self.tokenizer.max_seq_length,
+            "do_lower_case": self.tokenizer.do_lower_case,
+        }
+        write_json(folder / "sentence_bert_config.json", settings)
+
+    def _save(self, folder: Path) -> None:
+        """Let the library write its model."""
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # the run shows its own progress
@@ -151,9 +179,3 @@ class Transformer(Part):
             self.model.config.output_hidden_states = False
             if self._pooler[0] is not None:
                 self.model.pooler = None
-        self.tokenizer.save(folder)
-        settings = {
-            "max_seq_length": self.tokenizer.max_seq_length,
-            "do_lower_case": self.tokenizer.do_lower_case,
-        }
-        write_json(folder / "sentence_bert_config.json", settings)

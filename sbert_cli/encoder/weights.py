@@ -5,6 +5,7 @@ The one place that may call torch.load, and only with weights_only.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -30,18 +31,35 @@ def read_weights(folder: Path, *, allow_bin: bool) -> dict[str, Tensor]:
     Raises UnsafeError for a folder with only a .bin file unless `allow_bin`; ModelError for a
     missing, broken or non-finite file.
     """
-    safe, unsafe = folder / SAFE, folder / BIN
-    if safe.exists():
-        try:
-            tensors: dict[str, Tensor] = load_file(safe)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise ModelError(f"weights cannot be read: {error}", where=str(safe)) from None
+    unsafe = folder / BIN
+    tensors: dict[str, Tensor] = {}
+    if has_safe_weights(folder):
+        for safe in _safe_files(folder):
+            try:
+                tensors.update(load_file(safe))
+            except (SafetensorError, OSError, ValueError) as error:
+                raise ModelError(f"weights cannot be read: {error}", where=str(safe)) from None
     elif unsafe.exists():
         tensors = _read_bin(unsafe, allow_bin=allow_bin)
     else:
-        raise ModelError("no weights here", where=str(folder), fix=f"expected {safe.name}")
+        raise ModelError("no weights here", where=str(folder), fix=f"expected {SAFE}")
     check_finite(tensors, folder)
     return tensors
+
+
+def _safe_files(folder: Path) -> list[Path]:
+    """The safetensors file, or those that the index of a model in shards names."""
+    if (folder / SAFE).exists():
+        return [folder / SAFE]
+    path = folder / f"{SAFE}.index.json"
+    try:
+        names = sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
+        inside = all(Path(name).name == name for name in names)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ModelError("not an index of weight files", where=str(path)) from None
+    if not inside:
+        raise UnsafeError("a weight file lies outside the folder", where=str(path))
+    return [folder / name for name in names]
 
 
 def _read_bin(path: Path, *, allow_bin: bool) -> dict[str, Tensor]:

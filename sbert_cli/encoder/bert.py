@@ -1,0 +1,162 @@
+"""Encoders of BERT's shape, computed over packed rows by nothing but the products they need.
+
+BERT, RoBERTa, XLM-R, CamemBERT, Electra, DistilBERT and MPNet (arXiv:1810.04805 and successors).
+Parameters have the names of the published checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sbert_cli.encoder.attention import Bias, self_attention
+from sbert_cli.encoder.bert_config import BertConfig
+from sbert_cli.encoder.dropping import drop
+from sbert_cli.encoder.features import Run
+from sbert_cli.encoder.frozen import Frozen
+from sbert_cli.encoder.positions import RelativeBias, places
+
+
+class Layer(NamedTuple):
+    """The modules of one layer, whatever their names."""
+
+    query: nn.Linear
+    key: nn.Linear
+    value: nn.Linear
+    attended: nn.Linear
+    attended_norm: nn.LayerNorm
+    inner: nn.Linear
+    outer: nn.Linear
+    outer_norm: nn.LayerNorm
+
+
+class Embeddings(nn.Module):
+    """Word, place and type of every token, [tokens] → [tokens, embedding_size]."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        size = config.embedding_size
+        self.first_position = config.first_position
+        self.word_embeddings = nn.Embedding(
+            config.vocab_size, size, padding_idx=config.pad_token_id
+        )
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, size)
+        self.token_type_embeddings: nn.Embedding | None = None
+        if config.type_vocab_size:
+            self.token_type_embeddings = nn.Embedding(config.type_vocab_size, size)
+        self.LayerNorm = nn.LayerNorm(size, eps=config.layer_norm_eps)
+
+    def forward(self, ids: Tensor, runs: Sequence[Run]) -> Tensor:
+        """The embedding layer before its dropout; all tokens are of type 0."""
+        x = self.word_embeddings(ids)
+        if self.token_type_embeddings is not None:
+            x = x + self.token_type_embeddings.weight[0]
+        x = x + self.position_embeddings(places(runs, self.first_position, ids.device))
+        normed: Tensor = self.LayerNorm(x)
+        return normed
+
+
+class Bert(nn.Module):
+    """Token ids [tokens] and their runs → token vectors [tokens, hidden_size]."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.dropout, self.attention_dropout = config.dropout, config.attention_dropout
+        width, size, eps = config.hidden_size, config.embedding_size, config.layer_norm_eps
+        self.embeddings = Embeddings(config)
+        if size != width:
+            self.embeddings_project = nn.Linear(size, width)
+        names = config.family.names
+        self.layers: list[Layer] = []
+        for number in range(config.num_hidden_layers):
+            layer = Layer(
+                query=nn.Linear(width, width),
+                key=nn.Linear(width, width),
+                value=nn.Linear(width, width),
+                attended=nn.Linear(width, width),
+                attended_norm=nn.LayerNorm(width, eps=eps),
+                inner=nn.Linear(width, config.intermediate_size),
+                outer=nn.Linear(config.intermediate_size, width),
+                outer_norm=nn.LayerNorm(width, eps=eps),
+            )
+            for name, module in zip(names[1:], layer, strict=True):
+                _place(self, f"{names.layers}.{number}.{name}", module)
+            self.layers.append(layer)
+        self.bias: RelativeBias | None = None
+        if config.family.buckets:
+            table = nn.Embedding(config.family.buckets, config.num_attention_heads)
+            _place(self, "encoder.relative_attention_bias", table)
+            self.bias = RelativeBias(table)
+        self.pooler: dict[str, Tensor] = {}  # never run: kept for saving
+        self._frozen: Frozen | None = None
+
+    def forward(self, ids: Tensor, runs: Sequence[Run], *, layers: bool = False) -> list[Tensor]:
+        """Token vectors [tokens, hidden_size], then those of every layer if asked.
+
+        Every run must hold tokens.
+        """
+        if torch.is_grad_enabled() or self.training:
+            return self._forward(ids, runs, layers=layers)
+        if self._frozen is None or not self._frozen.holds(self):
+            self._frozen = Frozen(self)
+        return self._frozen.forward(ids, runs, layers=layers)
+
+    def _forward(self, ids: Tensor, runs: Sequence[Run], *, layers: bool) -> list[Tensor]:
+        """With dropout while training, and everything that gradients need."""
+        rate = self.dropout if self.training else 0.0
+        x = drop(self.embeddings(ids, runs), rate)
+        if self.config.embedding_size != self.config.hidden_size:
+            x = self.embeddings_project(x)
+        bias = self.bias.of(runs) if self.bias else None
+        states = [x]
+        for layer in self.layers:
+            x = self._layer(layer, x, runs, rate, bias)
+            states.append(x)
+        return [x, *states] if layers else [x]
+
+    def _layer(
+        self, layer: Layer, x: Tensor, runs: Sequence[Run], rate: float, bias: Bias | None
+    ) -> Tensor:
+        parts = (layer.query, layer.key, layer.value)
+        weight, bias_ = (
+            torch.cat([getattr(p, name) for p in parts]) for name in ("weight", "bias")
+        )
+        qkv = F.linear(x, weight, bias_)
+        a = self_attention(
+            qkv, runs, self.config.num_attention_heads, bias=bias,
+            dropout=self.attention_dropout if self.training else 0.0,
+        )  # fmt: skip
+        x = layer.attended_norm(drop(layer.attended(a), rate) + x)
+        h = activate(layer.inner(x), self.config.hidden_act)
+        out: Tensor = layer.outer_norm(drop(layer.outer(h), rate) + x)
+        return out
+
+    def initialize(self, deviation: float = 0.02) -> None:
+        """Random weights as BERT starts from: normal, biases 0 (arXiv:1810.04805's code)."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=deviation)
+            if isinstance(module, nn.Linear | nn.LayerNorm) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def activate(x: Tensor, name: str) -> Tensor:
+    """One of ACTIVATIONS."""
+    if name == "relu":
+        return F.relu(x)
+    return F.gelu(x, approximate="tanh" if name == "gelu_new" else "none")
+
+
+def _place(root: nn.Module, path: str, module: nn.Module) -> None:
+    """Register `module` under a dotted path, making the modules between."""
+    *parents, last = path.split(".")
+    for name in parents:
+        if name not in root._modules:
+            root.add_module(name, nn.Module())
+        root = root.get_submodule(name)
+    root.add_module(last, module)

@@ -1,0 +1,55 @@
+"""A product with fixed weights; on CPUs through oneDNN with the weights packed once.
+
+Packed, small batches and bf16 gain a quarter to a half, and what follows the product is fused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# The activations of `encoder.bert` in oneDNN's words: what is fused, and its formula.
+FUSED = {"": ("none", ""), "relu": ("relu", ""), "gelu": ("gelu", "none"),
+         "gelu_new": ("gelu", "tanh")}  # fmt: skip
+
+
+class Product:
+    """x [rows, in] → activation(x · Wᵀ + b) [rows, out], for linear layers side by side."""
+
+    def __init__(
+        self, parts: Sequence[nn.Linear], dtype: torch.dtype, activation: str = ""
+    ) -> None:
+        weight = torch.cat([part.weight.detach() for part in parts]).to(dtype)
+        self.bias = torch.cat([part.bias.detach() for part in parts]).to(dtype)
+        self.activation = activation
+        self.packed = can_pack(weight)
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight) if self.packed else weight
+
+    def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
+        """The product, `plus` [rows, out] added where it is given."""
+        if self.packed:
+            linear = torch.ops.mkldnn._linear_pointwise
+            if plus is not None:
+                added: Tensor = linear.binary(x, plus, self.weight, self.bias, "add")
+                return added
+            kind, formula = FUSED[self.activation]
+            made: Tensor = linear(x, self.weight, self.bias, kind, [], formula)
+            return made
+        made = F.linear(x, self.weight, self.bias)
+        if self.activation == "relu":
+            made = F.relu(made)
+        elif self.activation:
+            made = F.gelu(made, approximate="tanh" if self.activation == "gelu_new" else "none")
+        return made if plus is None else made + plus
+
+
+def can_pack(weight: Tensor) -> bool:
+    """Whether this torch and this CPU compute products with packed weights in this precision."""
+    if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
+        return False
+    return torch._C._has_mkldnn and all(
+        hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise")
+    )
