@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sbert_cli.encoder.dropping import keep
+from sbert_cli.encoder.dropped_attention import DroppedAttention
 from sbert_cli.encoder.features import Run, dense
 
 NAME = "sbert_runs"
@@ -27,29 +27,21 @@ def self_attention(
 
     Rows never see one another: each run is its own call.
     """
+    if qkv.device.type == "cpu" and torch.is_grad_enabled() and qkv.dtype == torch.bfloat16:
+        # Many small products and their gradients are several times slower in bf16.
+        with torch.autocast("cpu", enabled=False):
+            return self_attention(qkv.float(), runs, heads, bias=bias, dropout=dropout)
+    if qkv.device.type == "cpu" and dropout and not bias:
+        dropped: Tensor = DroppedAttention.apply(qkv, runs, heads, dropout)  # type: ignore[no-untyped-call]
+        return dropped
     parts = []
     for number, rows in enumerate(dense(qkv, runs)):
         views = rows.view(*rows.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
         q, k, v = views.unbind()  # [rows, heads, length, dim of a head]
-        out = _attend(q, k, v, bias[number] if bias else None, dropout)
+        mask = bias[number] if bias else None
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         parts.append(out.transpose(1, 2).flatten(2).flatten(0, 1))
     return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, dropout: float) -> Tensor:
-    """One run, each [rows, heads, length, dim of a head]."""
-    if q.device.type != "cpu":
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
-    if dropout:
-        # What torch does itself with dropout on a CPU, but for cheaper random numbers.
-        scores = q @ (k * k.shape[-1] ** -0.5).transpose(2, 3)
-        weights = torch.softmax(scores if bias is None else scores + bias, dim=-1)
-        return (weights * keep(weights, dropout)) @ v
-    if q.dtype == torch.bfloat16 and torch.is_grad_enabled():
-        # The backward pass of many small attentions is ten times slower in bf16.
-        q, k, v = q.float(), k.float(), v.float()
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias).bfloat16()
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
 def attend(  # noqa: PLR0913 - the signature is the library's

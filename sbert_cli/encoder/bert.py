@@ -21,6 +21,20 @@ from sbert_cli.encoder.frozen import Frozen
 from sbert_cli.encoder.positions import RelativeBias, places
 
 
+class Linear(nn.Linear):
+    """A linear layer whose numbers come from a file or from `Bert.initialize`."""
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is: random numbers for a whole model take a second."""
+
+
+class Embedding(nn.Embedding):
+    """A table whose numbers come from a file or from `Bert.initialize`."""
+
+    def reset_parameters(self) -> None:
+        """Leave the memory as it is."""
+
+
 class Layer(NamedTuple):
     """The modules of one layer, whatever their names."""
 
@@ -41,13 +55,11 @@ class Embeddings(nn.Module):
         super().__init__()
         size = config.embedding_size
         self.first_position = config.first_position
-        self.word_embeddings = nn.Embedding(
-            config.vocab_size, size, padding_idx=config.pad_token_id
-        )
-        self.position_embeddings = nn.Embedding(config.max_position_embeddings, size)
+        self.word_embeddings = Embedding(config.vocab_size, size, padding_idx=config.pad_token_id)
+        self.position_embeddings = Embedding(config.max_position_embeddings, size)
         self.token_type_embeddings: nn.Embedding | None = None
         if config.type_vocab_size:
-            self.token_type_embeddings = nn.Embedding(config.type_vocab_size, size)
+            self.token_type_embeddings = Embedding(config.type_vocab_size, size)
         self.LayerNorm = nn.LayerNorm(size, eps=config.layer_norm_eps)
 
     def forward(self, ids: Tensor, runs: Sequence[Run]) -> Tensor:
@@ -70,18 +82,18 @@ class Bert(nn.Module):
         width, size, eps = config.hidden_size, config.embedding_size, config.layer_norm_eps
         self.embeddings = Embeddings(config)
         if size != width:
-            self.embeddings_project = nn.Linear(size, width)
+            self.embeddings_project = Linear(size, width)
         names = config.family.names
         self.layers: list[Layer] = []
         for number in range(config.num_hidden_layers):
             layer = Layer(
-                query=nn.Linear(width, width),
-                key=nn.Linear(width, width),
-                value=nn.Linear(width, width),
-                attended=nn.Linear(width, width),
+                query=Linear(width, width),
+                key=Linear(width, width),
+                value=Linear(width, width),
+                attended=Linear(width, width),
                 attended_norm=nn.LayerNorm(width, eps=eps),
-                inner=nn.Linear(width, config.intermediate_size),
-                outer=nn.Linear(config.intermediate_size, width),
+                inner=Linear(width, config.intermediate_size),
+                outer=Linear(config.intermediate_size, width),
                 outer_norm=nn.LayerNorm(width, eps=eps),
             )
             for name, module in zip(names[1:], layer, strict=True):
@@ -89,7 +101,7 @@ class Bert(nn.Module):
             self.layers.append(layer)
         self.bias: RelativeBias | None = None
         if config.family.buckets:
-            table = nn.Embedding(config.family.buckets, config.num_attention_heads)
+            table = Embedding(config.family.buckets, config.num_attention_heads)
             _place(self, "encoder.relative_attention_bias", table)
             self.bias = RelativeBias(table)
         self.pooler: dict[str, Tensor] = {}  # never run: kept for saving
@@ -147,6 +159,8 @@ class Bert(nn.Module):
 
 def activate(x: Tensor, name: str) -> Tensor:
     """One of ACTIVATIONS."""
+    if x.device.type == "cpu" and x.dtype == torch.bfloat16:
+        x = x.float()  # its gradient is five times slower in bf16
     if name == "relu":
         return F.relu(x)
     return F.gelu(x, approximate="tanh" if name == "gelu_new" else "none")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from sbert_cli.encoder.bert import Bert
@@ -20,8 +19,7 @@ def read_bert(folder: Path, config: BertConfig, *, allow_bin: bool) -> Bert:
     Raises ModelError for weights that are missing or do not fit.
     """
     tensors = _renamed(read_weights(folder, allow_bin=allow_bin), config.family.prefix)
-    with torch.device("meta"):  # no time for random weights
-        model = Bert(config)
+    model = Bert(config)
     names = model.state_dict().keys()
     if missing := sorted(names - tensors.keys()):
         raise ModelError(

@@ -36,7 +36,8 @@ class Frozen:
 
     def __init__(self, model: Bert) -> None:
         self.model = model
-        self.version = _version(model)
+        self.parameters = tuple(model.parameters())
+        self.version = self._version()
         self.dtype = _dtype(model)
         self.eps = model.config.layer_norm_eps
         self.project = None
@@ -58,7 +59,7 @@ class Frozen:
 
     def holds(self, model: Bert) -> bool:
         """Whether the weights, and the precision asked for, are still the same."""
-        return self.dtype == _dtype(model) and self.version == _version(model)
+        return self.dtype == _dtype(model) and self.version == self._version()
 
     def forward(self, ids: Tensor, runs: Sequence[Run], *, layers: bool) -> list[Tensor]:
         """As `Bert.forward`, in `dtype`."""
@@ -77,16 +78,15 @@ class Frozen:
                     states.append(x)
         return [x, *states] if layers else [x]
 
+    def _version(self) -> list[tuple[int, int]]:
+        """Changes with every change of a parameter in place, and with every move."""
+        return [(p.data_ptr(), p._version) for p in self.parameters]
+
     def _norm(self, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
         return norm.weight.detach().to(self.dtype), norm.bias.detach().to(self.dtype)
 
     def _normed(self, x: Tensor, norm: tuple[Tensor, Tensor]) -> Tensor:
         return F.layer_norm(x, x.shape[-1:], *norm, self.eps)
-
-
-def _version(model: nn.Module) -> tuple[tuple[int, int], ...]:
-    """Changes with every change of a parameter in place, and with every move."""
-    return tuple((p.data_ptr(), p._version) for p in model.parameters())
 
 
 def _dtype(model: Bert) -> torch.dtype:

@@ -6,6 +6,7 @@ The one place that may call torch.load, and only with weights_only.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -83,7 +84,10 @@ def _read_bin(path: Path, *, allow_bin: bool) -> dict[str, Tensor]:
 def check_finite(tensors: dict[str, Tensor], folder: Path) -> None:
     """Raises ModelError naming the first tensor that holds NaN or infinity."""
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        if not tensor.is_floating_point():
+            continue
+        # A sum is finite only where all numbers are; it costs a tenth of looking at each of them.
+        if not math.isfinite(tensor.sum()) and not bool(torch.isfinite(tensor).all()):
             raise ModelError(f"tensor '{name}' holds NaN or infinity", where=str(folder))
 
 

@@ -177,7 +177,8 @@ class Embedder:
         """Of each batch its row numbers, its features and its sentence vectors."""
         prompt_length = self.encoder.tokenizer.prompt_length(prompt)
         training = self.encoder.training
-        self.encoder.eval()
+        if training:  # it visits every module: more than a short text takes
+            self.encoder.eval()
         try:
             # A text without a token still fills a row of every later module.
             for rows in plan(np.maximum(tokens.lengths, 1), self.compute.token_budget):
@@ -189,7 +190,8 @@ class Embedder:
                     vectors = self.encoder(features)
                 yield rows[order], features, vectors
         finally:
-            self.encoder.train(training)
+            if training:
+                self.encoder.train()
 
     def _add(self, tokens: Tokens, copies: NDArray[np.int64]) -> None:
         self.count.texts += int(copies.sum())

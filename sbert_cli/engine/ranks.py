@@ -95,6 +95,8 @@ class Ranks:
         for parameter in reached:
             if parameter.grad is None:  # this rank had no row
                 parameter.grad = torch.zeros_like(parameter)
+            elif parameter.grad.is_sparse:  # ranks touch different rows
+                parameter.grad = parameter.grad.to_dense()
         self._exchange([p.grad for p in reached if p.grad is not None], dist.all_reduce)
 
     @torch.no_grad()

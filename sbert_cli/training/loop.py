@@ -27,6 +27,7 @@ from sbert_cli.engine.ranks import Ranks, alone
 from sbert_cli.errors import NumericalError
 from sbert_cli.report.run import RunFolder
 from sbert_cli.training.examples import Rows
+from sbert_cli.training.gradients import Gradients, by_rows
 from sbert_cli.training.plan import Objective, Step, epoch_steps
 from sbert_cli.training.schedule import Schedule
 from sbert_cli.training.settings import TrainSettings
@@ -80,8 +81,10 @@ class Trainer:
             compute.device.type, enabled=compute.precision == "fp16"
         )
         self._losses: list[tuple[str, float]] = []  # objective and loss of each step
-        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        self.ranks.equalize(self._parameters)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self._gradients = Gradients(parameters)
+        by_rows(encoder)
+        self.ranks.equalize(parameters)
 
     def fit(self) -> Best:
         """Train to the end or until early_stop; the best model lies in `best_folder`."""
@@ -130,8 +133,9 @@ class Trainer:
                 scaled.backward()  # type: ignore[no-untyped-call]
         self.ranks.reduce(self.encoder.parameters(), objective.loss.parameters())
         self._scaler.unscale_(self.optimizer)
-        torch.nn.utils.clip_grad_norm_(self._parameters, settings.max_grad_norm)
-        self._scaler.step(self.optimizer)
+        self._gradients.clip(settings.max_grad_norm)
+        with self._gradients.whole():
+            self._scaler.step(self.optimizer)
         self._scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self._losses.append((objective.name, mean))
