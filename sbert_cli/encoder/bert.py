@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from sbert_cli.encoder.attention import Bias, self_attention
 from sbert_cli.encoder.bert_config import BertConfig
 from sbert_cli.encoder.dropping import drop
-from sbert_cli.encoder.features import Run
+from sbert_cli.encoder.features import Run, firsts
 from sbert_cli.encoder.frozen import Frozen
 from sbert_cli.encoder.positions import RelativeBias, places
 
@@ -107,18 +107,23 @@ class Bert(nn.Module):
         self.pooler: dict[str, Tensor] = {}  # never run: kept for saving
         self._frozen: Frozen | None = None
 
-    def forward(self, ids: Tensor, runs: Sequence[Run], *, layers: bool = False) -> list[Tensor]:
+    def forward(
+        self, ids: Tensor, runs: Sequence[Run], *, layers: bool = False, cls: bool = False
+    ) -> list[Tensor]:
         """Token vectors [tokens, hidden_size], then those of every layer if asked.
 
-        Every run must hold tokens.
+        With `cls` only the first token of each row comes out of the last layer, [rows,
+        hidden_size]. Every run must hold tokens.
         """
         if torch.is_grad_enabled() or self.training:
-            return self._forward(ids, runs, layers=layers)
+            return self._forward(ids, runs, layers=layers, cls=cls)
         if self._frozen is None or not self._frozen.holds(self):
             self._frozen = Frozen(self)
-        return self._frozen.forward(ids, runs, layers=layers)
+        return self._frozen.forward(ids, runs, layers=layers, cls=cls)
 
-    def _forward(self, ids: Tensor, runs: Sequence[Run], *, layers: bool) -> list[Tensor]:
+    def _forward(
+        self, ids: Tensor, runs: Sequence[Run], *, layers: bool, cls: bool
+    ) -> list[Tensor]:
         """With dropout while training, and everything that gradients need."""
         rate = self.dropout if self.training else 0.0
         x = drop(self.embeddings(ids, runs), rate)
@@ -127,26 +132,21 @@ class Bert(nn.Module):
         bias = self.bias.of(runs) if self.bias else None
         states = [x]
         for layer in self.layers:
-            x = self._layer(layer, x, runs, rate, bias)
+            a = self._attend(layer, x, runs, bias)
+            if cls and layer is self.layers[-1]:
+                a, x = firsts(a, runs), firsts(x, runs)
+            x = layer.attended_norm(drop(layer.attended(a), rate) + x)
+            h = activate(layer.inner(x), self.config.hidden_act)
+            x = layer.outer_norm(drop(layer.outer(h), rate) + x)
             states.append(x)
         return [x, *states] if layers else [x]
 
-    def _layer(
-        self, layer: Layer, x: Tensor, runs: Sequence[Run], rate: float, bias: Bias | None
-    ) -> Tensor:
+    def _attend(self, layer: Layer, x: Tensor, runs: Sequence[Run], bias: Bias | None) -> Tensor:
         parts = (layer.query, layer.key, layer.value)
-        weight, bias_ = (
-            torch.cat([getattr(p, name) for p in parts]) for name in ("weight", "bias")
-        )
-        qkv = F.linear(x, weight, bias_)
-        a = self_attention(
-            qkv, runs, self.config.num_attention_heads, bias=bias,
-            dropout=self.attention_dropout if self.training else 0.0,
-        )  # fmt: skip
-        x = layer.attended_norm(drop(layer.attended(a), rate) + x)
-        h = activate(layer.inner(x), self.config.hidden_act)
-        out: Tensor = layer.outer_norm(drop(layer.outer(h), rate) + x)
-        return out
+        weight, shift = torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts])
+        rate = self.attention_dropout if self.training else 0.0
+        heads = self.config.num_attention_heads
+        return self_attention(F.linear(x, weight, shift), runs, heads, bias=bias, dropout=rate)
 
     def initialize(self, deviation: float = 0.02) -> None:
         """Random weights as BERT starts from: normal, biases 0 (arXiv:1810.04805's code)."""

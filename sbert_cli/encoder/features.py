@@ -40,6 +40,8 @@ class Features:
     tokens: Tensor | None = None  # [tokens, dim]
     weights: Tensor | None = None  # [tokens], how much each token counts in the pooling
     wants_layers: bool = False  # a later module needs `layers`
+    wants_tokens: bool = False  # the caller asks for all token vectors
+    wants_cls: bool = False  # all later modules need of the tokens is the first of each row
     layers: tuple[Tensor, ...] | None = None  # [tokens, dim] each; the embedding layer first
     cls: int = 0  # place of the token that stands for the text: -1 in XLNet
     sentence: Tensor | None = None  # [rows, dim]
@@ -76,6 +78,11 @@ def runs_of(lengths: Sequence[int]) -> tuple[Run, ...]:
     return tuple(runs)
 
 
+def only_first(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """The runs of the same rows cut to their first token."""
+    return runs_of([min(run.length, 1) for run in runs for _ in range(run.rows)])
+
+
 def dense(flat: Tensor, runs: Sequence[Run]) -> list[Tensor]:
     """Views [rows, length, ...] of a flat [tokens, ...] tensor, one a run.
 
@@ -85,6 +92,11 @@ def dense(flat: Tensor, runs: Sequence[Run]) -> list[Tensor]:
     parts = torch.split(flat, [run.tokens for run in runs])
     shapes = [(run.rows, run.length, *flat.shape[1:]) for run in runs]
     return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def firsts(flat: Tensor, runs: Sequence[Run]) -> Tensor:
+    """The first token of every row, [tokens, ...] → [rows, ...]."""
+    return torch.cat([view[:, 0] for view in dense(flat, runs)])
 
 
 def map_runs(flat: Tensor, runs: Sequence[Run], function: Callable[[Tensor], Tensor]) -> Tensor:

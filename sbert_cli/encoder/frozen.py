@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sbert_cli.encoder.attention import self_attention
-from sbert_cli.encoder.features import Run
+from sbert_cli.encoder.features import Run, firsts
 from sbert_cli.encoder.product import Product
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Frozen:
         """Whether the weights, and the precision asked for, are still the same."""
         return self.dtype == _dtype(model) and self.version == self._version()
 
-    def forward(self, ids: Tensor, runs: Sequence[Run], *, layers: bool) -> list[Tensor]:
+    def forward(self, ids: Tensor, runs: Sequence[Run], *, layers: bool, cls: bool) -> list[Tensor]:
         """As `Bert.forward`, in `dtype`."""
         model = self.model
         with torch.autocast(ids.device.type, enabled=False):
@@ -72,6 +72,8 @@ class Frozen:
             states = [x]
             for layer in self.layers:
                 a = self_attention(layer.qkv(x), runs, model.config.num_attention_heads, bias=bias)
+                if cls and layer is self.layers[-1]:
+                    a, x = firsts(a, runs), firsts(x, runs)
                 x = self._normed(layer.attended(a, plus=x), layer.attended_norm)
                 x = self._normed(layer.outer(layer.inner(x), plus=x), layer.outer_norm)
                 if layers:

@@ -60,6 +60,7 @@ class SentenceEncoder(nn.Module):
         if not features.rows:
             return torch.zeros(0, self.dim, device=features.ids.device)
         features.wants_layers |= self.needs_layers
+        features.wants_cls |= self._needs_only_cls(features) and not features.wants_tokens
         for module in self.chain:
             features = module(features)
         return features.sentence_vectors()
@@ -83,6 +84,12 @@ class SentenceEncoder(nn.Module):
     def needs_layers(self) -> bool:
         """Whether a module needs the vectors of every layer of the transformer."""
         return any(getattr(module, "needs_layers", False) for module in self.chain)
+
+    def _needs_only_cls(self, features: Features) -> bool:
+        pooling = self.chain[1] if len(self.chain) > 1 else None
+        if not isinstance(pooling, Pooling) or pooling.modes != ("cls",):
+            return False
+        return pooling.include_prompt or not features.prompt_length
 
     @property
     def is_whole(self) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 from sbert_cli.encoder import attention
 from sbert_cli.encoder.bert import Bert
 from sbert_cli.encoder.bert_files import save_bert
-from sbert_cli.encoder.features import Features, Run, dense
+from sbert_cli.encoder.features import Features, Run, dense, only_first
 from sbert_cli.encoder.json_file import write_json
 from sbert_cli.encoder.part import Part
 from sbert_cli.encoder.tokenizer import TextTokenizer
@@ -79,10 +79,15 @@ class Transformer(Part):
             count = int(self.model.config.num_hidden_layers) + 1
             features.layers = (features.tokens,) * count if features.wants_layers else None
             return features
-        run_model = self._forward_packed if self.packed else self._forward_runs
         if isinstance(self.model, Bert):
-            run_model = self.model
-        features.tokens, *layers = run_model(features.ids, runs, layers=features.wants_layers)
+            only_cls = features.wants_cls and not features.wants_layers and self.cls == 0
+            states = self.model(features.ids, runs, layers=features.wants_layers, cls=only_cls)
+            if only_cls:
+                features.runs = only_first(features.runs)
+        else:
+            run_model = self._forward_packed if self.packed else self._forward_runs
+            states = run_model(features.ids, runs, layers=features.wants_layers)
+        features.tokens, *layers = states
         features.layers = tuple(layers) or None
         features.cls = self.cls
         return features

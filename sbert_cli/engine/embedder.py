@@ -129,7 +129,7 @@ class Embedder:
         prompt = self.output.prompt if prompt is None else prompt
         tokens, inverse = self._tokenize(texts, prompt)
         unique: list[Vectors] = [np.empty(0, dtype=np.float32)] * len(tokens)
-        for rows, features, _ in self._run(tokens, prompt):
+        for rows, features, _ in self._run(tokens, prompt, wants_tokens=True):
             flat = features.token_vectors().float().cpu().numpy()
             ends = np.cumsum(tokens.lengths[rows])[:-1]
             for row, vectors in zip(rows, np.split(flat, ends), strict=True):
@@ -173,7 +173,9 @@ class Embedder:
         )
         return self.encoder.tokenizer(list(index)), inverse
 
-    def _run(self, tokens: Tokens, prompt: str) -> Iterator[tuple[Rows, Features, torch.Tensor]]:
+    def _run(
+        self, tokens: Tokens, prompt: str, *, wants_tokens: bool = False
+    ) -> Iterator[tuple[Rows, Features, torch.Tensor]]:
         """Of each batch its row numbers, its features and its sentence vectors."""
         prompt_length = self.encoder.tokenizer.prompt_length(prompt)
         training = self.encoder.training
@@ -185,6 +187,7 @@ class Embedder:
                 features, order = pack(
                     tokens, rows, device=self.compute.device, prompt_length=prompt_length
                 )
+                features.wants_tokens = wants_tokens
                 # Not around the yield: both would hold in the caller's code too.
                 with torch.inference_mode(), self.compute.autocast():
                     vectors = self.encoder(features)
