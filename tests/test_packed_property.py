@@ -16,7 +16,7 @@ from sbert_cli.encoder import Pooling, SentenceEncoder
 from sbert_cli.training.examples import tokenize
 from tests.models import FAMILIES
 from tests.padded import Case, Pool, case_of, mean, random_texts
-from tests.test_packing import embedder
+from tests.test_packing import PACKED, embedder
 
 
 class Drawn(NamedTuple):
@@ -45,6 +45,12 @@ def check_vectors(case: Case, call: Drawn) -> None:
         expected = case.padded.vectors(call.texts).numpy()
     ours = embedder(case.encoder, call.budget).encode(call.texts)
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loaded_model_is_packed(family: str) -> None:
+    # A model that packing would change runs its rows apart instead: then nothing here tests it.
+    assert case_of(family).encoder.chain[0].packed == (family in PACKED)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
