@@ -37,6 +37,7 @@ lint: $(READY)  ## format, lint and types
 check: lint test  ## the law: lint and tests
 
 bench: $(READY)  ## race sentence-transformers on this machine, which should do nothing else
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]'
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 wheel: $(READY)  ## build the wheel into dist/
