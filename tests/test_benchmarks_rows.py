@@ -90,13 +90,14 @@ def test_memory_without_parity_has_no_share() -> None:
     assert "void" in table(report_of(found)) and found["goals"][DEFAULT]["reached"] == "no ratio"
 
 
-def test_a_cold_row_is_timed_before_its_parity() -> None:
+def test_a_long_row_is_timed_before_its_parity() -> None:
     calls: list[str] = []
 
     def say(word: str, gives: Any = None) -> Callable[[], Any]:
         return lambda: calls.append(word) or gives
 
-    run(Contest(say("A"), {"B": say("B")}, say("parity", GOOD), 1, "x", cold=True))
+    check = say("parity", GOOD)
+    run(Contest(say("A"), {"B": say("B")}, check, 1, "x", warm=False, parity_last=True))
     assert calls == ["A", "B", "B", "A", "parity"]
 
 

@@ -39,6 +39,7 @@ REPEATS = 5
 PACKAGES = ("torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
 EXTRAS = ("accelerate", "datasets", "openvino")  # of baselines that not every machine has
 PEAKS = ((4_096, 4_096, 4_096), (2_048, 384, 1_536))  # the second: a batch through MiniLM's MLP
+GPU_PEAKS = ((8_192, 8_192, 8_192), (65_536, 768, 3_072))
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -83,7 +84,8 @@ def run(rows: Sequence[Row], plan: Plan) -> dict[str, Any]:
     for row in rows:
         begun = time.perf_counter()
         results.append(run_row(row, plan, peaks))
-        console.note(f"{row.name}: {time.perf_counter() - begun:.0f} s")
+        results[-1]["seconds"] = time.perf_counter() - begun
+        console.note(f"{row.name}: {results[-1]['seconds']:.0f} s")
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": machine,
@@ -121,13 +123,12 @@ def measure_peaks() -> dict[str, float]:
         kinds["bf16"] = torch.bfloat16
     except UsageError:
         console.note("bf16: this CPU does not compute it")
-    places = [(name, kind, "cpu") for name, kind in kinds.items()]
+    products = [(name, kind, "cpu", shape) for name, kind in kinds.items() for shape in PEAKS]
     if torch.cuda.is_available():
-        places.append(("cuda bf16", torch.bfloat16, "cuda"))
+        products += [("cuda bf16", torch.bfloat16, "cuda", shape) for shape in GPU_PEAKS]
     return {
         f"{name} {'×'.join(map(str, shape))}": timing.matmul_peak(*shape, kind, device)
-        for name, kind, device in places
-        for shape in PEAKS
+        for name, kind, device, shape in products
     }
 
 
@@ -144,6 +145,7 @@ def describe_machine() -> dict[str, Any]:
         "processor": processor,
         "cores": cores,
         "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "load": os.getloadavg()[0],
     }
 

@@ -63,19 +63,19 @@ ROWS = (
     Row(
         "bf16_short",
         "STSb sentences, bf16; default is ST fp32, tuned ST bf16",
-        whole(material.short_texts, 1_000, 200),
+        whole(material.short_texts, 800, 200),
         GOALS,
     ),
     Row(
         "bf16_mixed",
         "5 to 256 tokens, log-uniform, bf16; default is ST fp32, tuned ST bf16",
-        whole(material.mixed_texts, 160, 40),
+        whole(material.mixed_texts, 120, 40),
         LONGER,
     ),
     Row(
         "bf16_long",
         "cut at 256 tokens, bf16; default is ST fp32, tuned ST bf16",
-        whole(material.long_texts, 48, 12),
+        whole(material.long_texts, 40, 12),
         LONGER,
     ),
 )

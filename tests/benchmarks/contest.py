@@ -60,12 +60,9 @@ def compete(contest: Contest, repeats: int) -> tuple[Parity, dict[str, Times]]:
     """Whether the results are the same, and the times of all sides."""
     sides = {OURS: contest.ours, **contest.theirs}
     keep = contest.measure == "memory"
-    if contest.cold:
-        times = alternate(sides, repeats, warm=False, keep=keep)
-        parity = contest.parity()
-    else:
-        parity = contest.parity()
-        times = alternate(sides, repeats, keep=keep)
+    parity = None if contest.parity_last else contest.parity()
+    times = alternate(sides, repeats, warm=contest.warm, keep=keep)
+    parity = parity or contest.parity()
     for name, other in contest.aliases.items():
         times[name] = times[other]
     return parity, times

@@ -39,19 +39,19 @@ ROWS = (
     Row(
         "duplicates",
         "each premise three times, every hypothesis once, fp32",
-        whole(duplicates, 1_200, 240),
+        whole(duplicates, 900, 240),
         {DEFAULT: Goal(2.1, 2.7)},  # 0.95 × the 1.5 texts to one distinct × encode_short's
     ),
     Row(
         "mpnet",
         "random weights as small as MiniLM's, 5 to 256 tokens, fp32",
-        whole(material.mixed_texts, 120, 24, random_models.small_mpnet),
+        whole(material.mixed_texts, 100, 24, random_models.small_mpnet),
         {DEFAULT: Goal(1.2, 1.8), TUNED: Goal(1.2, 1.6)},
     ),
     Row(
         "cls",
         "random weights as small as MiniLM's, CLS pooling, STSb sentences, fp32",
-        whole(material.short_texts, 800, 160, random_models.small_cls),
+        whole(material.short_texts, 600, 160, random_models.small_cls),
         {DEFAULT: Goal(1.6, 2.0), TUNED: Goal(1.5)},
     ),
     Row("model_load", "folder to first vector, imports done", loading, {DEFAULT: Goal(3, 10)}),

@@ -6,6 +6,7 @@ The same tokenizer, texts sorted by length, mean pooling and scaling as the mode
 from __future__ import annotations
 
 import importlib.util
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -59,6 +60,8 @@ class OpenVino:
 
 def _compile(model: Any) -> Any:
     """The model for any batch and length; Missing with the reason where it cannot be converted."""
+    # Its converter would report each use to its makers; without this package it does not.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
     class Plain(torch.nn.Module):

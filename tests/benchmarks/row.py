@@ -64,8 +64,9 @@ class Contest:
     absent: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)  # tuned to what another is anyway
     measure: Literal["time", "memory"] = "time"
+    warm: bool = True  # False: parity and sweep ran every side already, so that none is cold
     # Timed at once, and parity asked after it: what takes long is not run for that alone.
-    cold: bool = False
+    parity_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

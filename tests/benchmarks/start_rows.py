@@ -93,7 +93,8 @@ def memory(plan: Plan) -> Contest:
         "texts",
         detail=f"{count:,} texts of about 5 words, vectors [.., 384]",
         measure="memory",
-        cold=True,
+        warm=False,
+        parity_last=True,
     )
 
 
@@ -126,6 +127,7 @@ ROWS = (
         "a process that encodes one text, fp32",
         cold_start,
         {SCRIPTED: Goal(2.5, 4)},
+        repeats=3,
     ),
     Row(
         "memory",

@@ -20,7 +20,7 @@ class BareTraining:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.model = material.theirs(device=task.device)
-        self.loss = their_loss(self.model, task)
+        self.loss = their_loss(self.model, task).to(self.model.device)
 
     def run(self) -> list[float]:
         """Train one epoch and save; gives the loss of every step."""
@@ -45,11 +45,18 @@ class BareTraining:
         return values
 
     def _value(self, rows: Any) -> Any:
+        from sentence_transformers.util import batch_to_device
+
         features = [
-            self.model.preprocess([column[row] for row in rows]) for column in self.task.columns
+            batch_to_device(self.model.preprocess([column[row] for row in rows]), self.model.device)
+            for column in self.task.columns
         ]
         given = self.task.labels
-        labels = None if given is None else torch.tensor([given[row] for row in rows])
+        labels = (
+            None
+            if given is None
+            else torch.tensor([given[row] for row in rows], device=self.model.device)
+        )
         return self.loss(features, labels)
 
     def _groups(self) -> list[dict[str, Any]]:

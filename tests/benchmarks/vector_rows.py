@@ -49,6 +49,7 @@ def searching(plan: Plan) -> Contest:
         "queries",
         detail=f"{len(asked):,} queries, {len(corpus):,} vectors",
         flops=2.0 * asked.size * len(corpus),
+        warm=False,
     )
     tune(contest, QUERY_CHUNKS, lambda chunk: theirs(chunk, part), 100, "query_chunk_size")
     return at_full_size(contest, theirs)
@@ -89,7 +90,8 @@ def mining(plan: Plan) -> Contest:
         len(vectors),
         "vectors",
         detail=f"{len(vectors):,} vectors, {NEIGHBOURS} neighbours, {MOST:,} pairs",
-        cold=True,
+        warm=False,
+        parity_last=True,
     )
     mine(vectors[:part], top_k=NEIGHBOURS, max_pairs=MOST)  # theirs are warm after the sweep
     tune(contest, MINE_CHUNKS, lambda chunk: theirs(chunk, part), 5_000, "query_chunk_size")
