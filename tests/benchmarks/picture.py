@@ -50,14 +50,14 @@ def _bar(row: Mapping[str, Any], against: str) -> Bar:
 
 
 def picture(report: Mapping[str, Any], out: Path) -> Path:
-    """Bars of the ratios that stand; 1 is a draw, ticks on a bar are must and aim."""
+    """Bars of the ratios that stand; 1 is a draw; marks are must and aim."""
     bars = bars_of(report)[::-1]
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         axes.set_title(
-            "How many times ours theirs takes (wall seconds, median; memory where named)\n"
-            "black: must, hollow: aim; green reaches its aim, red misses what it must"
+            "Theirs divided by ours: wall seconds (median), or memory where named\n"
+            "line: must, diamond: aim; a green bar reaches its aim, a red one misses its must"
         )
         if bars:
             _draw(axes, bars)
@@ -69,17 +69,17 @@ def picture(report: Mapping[str, Any], out: Path) -> Path:
 
 def _draw(axes: Axes, bars: list[Bar]) -> None:
     colors = {AIM: REACHED, MISSED: FAILED}
-    drawn = axes.barh(
-        [bar.name for bar in bars],
+    axes.barh(
+        range(len(bars)),
         [bar.ratio for bar in bars],
         color=[colors.get(bar.reached or "", PLAIN) for bar in bars],
         height=0.7,
     )
-    axes.bar_label(drawn, [f"{bar.ratio:.2f}×" for bar in bars], padding=9)
+    axes.set_yticks(range(len(bars)), [f"{bar.name}  {bar.ratio:.2f}×" for bar in bars])
     for place, bar in enumerate(bars):
         if bar.must is not None:
             axes.plot(bar.must, place, marker="|", color="black", markersize=11)
         if bar.aim is not None:
             axes.plot(bar.aim, place, marker="D", color="black", markersize=4, fillstyle="none")
     axes.axvline(1, color=COLORS[1], linewidth=1)
-    axes.margins(x=0.08, y=0.01)
+    axes.margins(x=0.03, y=0.01)
