@@ -104,6 +104,7 @@ def test_a_long_row_is_timed_before_its_parity() -> None:
 def test_a_row_may_ask_for_fewer_runs() -> None:
     found = run_row(Row("r", "", lambda plan: contest(), repeats=1), PLAN)
     assert len(found["sides"]["ours"]["wall"]) == 1
+    assert "; 1 of 2 runs" in table(report_of(found))
 
 
 def test_making_a_side_anew_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def table(report: Mapping[str, Any]) -> str:
         *_aligned([HEADER, *(cells for row in report["rows"] for cells in _cells(row))]),
         "",
         summary(report),
-        *(_note(row) for row in report["rows"]),
+        *(_note(row, report["repeats"]) for row in report["rows"]),
     ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -129,7 +129,7 @@ def _share(row: Mapping[str, Any]) -> str:
     return "" if used is None else f"{100 * used:.0f} %"
 
 
-def _note(row: Mapping[str, Any]) -> str:
+def _note(row: Mapping[str, Any], repeats: int) -> str:
     """A line under the table: the condition, the texts, and what went wrong."""
     parts = [row["condition"], row.get("detail"), row["skipped"], row.get("void")]
     if row.get("parity") and row["parity"]["holds"]:
@@ -137,6 +137,8 @@ def _note(row: Mapping[str, Any]) -> str:
     if tuned := row.get("tuned"):
         chosen = next((key, value) for key, value in tuned.items() if key != "sweep_seconds")
         parts.append(f"tuned {chosen[0]} {chosen[1]}")
+    runs = len(row["sides"][OURS]["wall"]) if row.get("sides") else repeats
+    parts.append(f"{runs} of {repeats} runs" if runs < repeats else None)
     parts += [f"{name} is {other}" for name, other in row.get("same_as", {}).items()]
     parts += [f"no {name}: {why}" for name, why in row.get("absent", {}).items()]
     return f"{row['name']}: {'; '.join(part for part in parts if part)}"
