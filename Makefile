@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+RACE := .venv/.race
 BENCH ?=  # arguments of make bench: BENCH='--quick --rows search,mine'
 QUESTIONS := There is the cheerful peasant vending a crate., The horse is pushing a chair., \
 	There is a steed hauling a petite yacht.
@@ -18,6 +19,10 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $(READY)
+
+$(RACE): $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]'
+	touch $(RACE)
 
 demo: $(READY)  ## train a model, encode a file and search it, offline
 	rm -rf runs/demo
@@ -36,7 +41,7 @@ lint: $(READY)  ## format, lint and types
 
 check: lint test  ## the law: lint and tests
 
-bench: $(READY)  ## race sentence-transformers on this machine, which should do nothing else
+bench: $(RACE)  ## race sentence-transformers on this machine, which should do nothing else
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 wheel: $(READY)  ## build the wheel into dist/

@@ -12,6 +12,8 @@ import pytest
 
 from tests.benchmarks import __main__ as program
 from tests.benchmarks import material, timing
+from tests.benchmarks.contest import run_row
+from tests.benchmarks.goal import Goal
 from tests.benchmarks.report import machine_name, table, write
 from tests.benchmarks.row import (
     Contest,
@@ -20,7 +22,6 @@ from tests.benchmarks.row import (
     Plan,
     Row,
     largest_difference,
-    run_row,
     smallest_cosine,
 )
 
@@ -39,7 +40,7 @@ def row(name: str, parity: Parity, calls: list[str] | None = None) -> Row:
         }
         return Contest(sides.pop("A"), sides, lambda: parity, plan.size(20, 10), "texts")
 
-    return Row(name, "fakes", prepare)
+    return Row(name, "fakes", prepare, {"B": Goal(0.9, 1.1)})
 
 
 def missing(plan: Plan) -> Contest:
@@ -58,7 +59,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 def report(clock: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     peaks = {"fp32 4096×4096×4096": 2e11}
     monkeypatch.setattr(program, "measure_peaks", lambda: peaks)
-    rows = [row("good", GOOD), row("bad", BAD), Row("gone", "fakes", missing)]
+    rows = [row("good", GOOD), row("bad", BAD), Row("gone", "fakes", missing, {"B": Goal(2)})]
     return program.run(rows, PLAN)
 
 
@@ -125,8 +126,10 @@ def test_json_has_the_fields(report: dict[str, Any], tmp_path: Path) -> None:
     good, bad, gone = read["rows"]
     assert good["amount"] == 10 and good["per_second"] == {"ours": 10, "B": 10, "C": 10}
     assert set(good["sides"]["ours"]) == {
-        "wall_median", "wall_min", "cpu_median", "cpu_min", "wall", "cpu", "load",
+        "wall_median", "wall_min", "wall_max", "cpu_median", "cpu_min", "cpu_max",
+        "wall", "cpu", "load",
     }  # fmt: skip
+    assert good["goals"]["B"]["reached"] == "must" and bad["goals"]["B"]["reached"] == "no ratio"
     assert bad["ratios"]["B"] == {"wall": None, "cpu": None} and bad["parity"]["value"] == 0.5
     assert gone["skipped"].startswith("the folder of real data")
     assert text.name == "latest.txt" and picture.read_bytes()[:4] == b"\x89PNG"
@@ -144,6 +147,8 @@ def test_table_says_ratios_and_why_there_are_none(report: dict[str, Any]) -> Non
     assert "10 texts/s" in text and "1.00×" in text and "small sizes" in text
     assert "the results differ" in lines["bad:"] and "void" in text and "DIFFERS" in text
     assert "skipped" in lines["gone"] and "not beside the project" in lines["gone:"]
+    assert lines["good"].split()[-3:] == ["1.1", "must", "same"]
+    assert "goals: must 1, no ratio 2" in text
 
 
 def test_picture_of_no_ratio(report: dict[str, Any], tmp_path: Path) -> None:
@@ -173,8 +178,9 @@ def test_program_runs_the_rows_it_is_asked_for(
     [
         (["--rows", "mine,three"], "no such row: three; there are encode_short, "),
         (["--repeats", "0"], "--repeats must be at least 1, not 0"),
+        (["--threads", "0"], "--threads must be at least 1, not 0"),
     ],
-    ids=["row", "repeats"],
+    ids=["row", "repeats", "threads"],
 )
 def test_program_refuses(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
@@ -202,7 +208,7 @@ def test_only_a_whole_run_replaces_the_results(
 
 def test_rows_have_names_of_their_own() -> None:
     names = [each.name for each in program.ROWS]
-    assert len(set(names)) == len(names) == 12
+    assert len(set(names)) == len(names) == 25
 
 
 def test_missing_data_skips_a_row(monkeypatch: pytest.MonkeyPatch) -> None:

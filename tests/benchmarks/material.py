@@ -116,22 +116,24 @@ def unit_vectors(
     return made
 
 
-def ours(precision: str = "fp32") -> Embedder:
-    """Our MiniLM on the CPU; Missing where the processor has not this precision."""
+def ours(precision: str = "fp32", *, folder: Path | None = None, device: str = "cpu") -> Embedder:
+    """Our model, MiniLM unless told otherwise; Missing where the precision is not here."""
     from sbert_cli.engine.embedder import load
     from sbert_cli.errors import UsageError
 
-    folder = model_folder()
+    folder = folder or model_folder()
     try:
-        return load(folder, device="cpu", precision=precision)
+        return load(folder, device=device, precision=precision)
     except UsageError as error:
         raise Missing(error.what) from None
 
 
-def theirs(*, bf16: bool = False) -> SentenceTransformer:
-    """The MiniLM of sentence-transformers on the CPU, in evaluation mode."""
+def theirs(
+    *, bf16: bool = False, folder: Path | None = None, device: str = "cpu"
+) -> SentenceTransformer:
+    """The model of sentence-transformers, in evaluation mode."""
     import torch
     from sentence_transformers import SentenceTransformer
 
     kind = {"dtype": torch.bfloat16} if bf16 else {}
-    return SentenceTransformer(str(model_folder()), device="cpu", model_kwargs=kind)
+    return SentenceTransformer(str(folder or model_folder()), device=device, model_kwargs=kind)

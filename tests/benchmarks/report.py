@@ -1,4 +1,4 @@
-"""What was measured, as JSON, as a table and as a picture."""
+"""What was measured, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sbert_cli import atomic
+from tests.benchmarks.goal import AIM, BELOW, MISSED, MUST, NO_RATIO
+from tests.benchmarks.picture import picture
 from tests.benchmarks.row import OURS
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-HEADER = ("row", "ours", "against", "theirs", "wall", "CPU", "MFU", "parity")
+HEADER = (
+    *("row", "ours", "against", "theirs", "ratio", "CPU"),
+    *("must", "aim", "reached", "MFU", "parity"),
+)
 QUIET = 0.5  # processes; with more of them at the start times are not to be trusted
 
 
@@ -35,7 +37,7 @@ def machine_name(processor: str, cores: int) -> str:
 
 
 def table(report: Mapping[str, Any]) -> str:
-    """The whole report as plain text; wall and CPU say how many times ours theirs takes."""
+    """The whole report as plain text; the ratio says how many times ours theirs takes."""
     machine = report["machine"]
     lines = [
         f"{report['date']}, {machine['processor']}, {machine['threads']} threads, "
@@ -45,32 +47,68 @@ def table(report: Mapping[str, Any]) -> str:
         f"start{'' if machine['load'] <= QUIET else ': NOT A QUIET MACHINE'}",
         *(f"matmul {name}: {rate / 1e9:,.0f} GFLOP/s" for name, rate in report["peaks"].items()),
         "",
-        *_aligned([HEADER, *(cells for row in report["rows"] for cells in _cells(row, report))]),
+        *_aligned([HEADER, *(cells for row in report["rows"] for cells in _cells(row))]),
         "",
-        *(_note(row) for row in report["rows"]),
+        summary(report),
+        *(_note(row, report["repeats"]) for row in report["rows"]),
     ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _cells(row: Mapping[str, Any], report: Mapping[str, Any]) -> list[Sequence[str]]:
+def summary(report: Mapping[str, Any]) -> str:
+    """How many goals were reached, in one line."""
+    found = [goal["reached"] for row in report["rows"] for goal in row.get("goals", {}).values()]
+    counts = {word: found.count(word) for word in (AIM, MUST, BELOW, MISSED, NO_RATIO)}
+    parts = [f"{word} {count}" for word, count in counts.items() if count]
+    return f"goals: {', '.join(parts)}" if parts else "no goals"
+
+
+def _cells(row: Mapping[str, Any]) -> list[Sequence[str]]:
     if row["skipped"]:
-        return [(row["name"], "skipped", "", "", "", "", "", "")]
-    speed, unit = row["per_second"], row["unit"]
+        return [(row["name"], "skipped", *[""] * (len(HEADER) - 2))]
     cells: list[Sequence[str]] = []
     for against, ratio in row["ratios"].items():
         first = not cells
         cells.append(
             (
                 row["name"] if first else "",
-                f"{_number(speed[OURS])} {unit}/s" if first else "",
+                _amount(row, OURS) if first else "",
                 against,
-                _number(speed[against]),
-                *(_ratio(ratio[clock]) for clock in ("wall", "cpu")),
-                _share(row, report["peaks"]) if first else "",
+                _amount(row, against),
+                ratio_of(row, against),
+                _times(ratio["cpu"]),
+                *_goal(row["goals"].get(against)),
+                _share(row) if first else "",
                 ("same" if row["parity"]["holds"] else "DIFFERS") if first else "",
             )
         )
     return cells
+
+
+def _amount(row: Mapping[str, Any], side: str) -> str:
+    """What a side did a second, or the bytes it took."""
+    if row["measure"] == "memory":
+        return f"{row['peak_bytes'][side] / 1e6:,.0f} MB"
+    return f"{_number(row['per_second'][side])} {row['unit']}/s"
+
+
+def ratio_of(row: Mapping[str, Any], against: str) -> str:
+    """The ratio that counts: times faster, or the share of their memory."""
+    ratio = row["ratios"][against]
+    if row["measure"] == "time":
+        return _times(ratio["wall"])
+    share = ratio["memory"]
+    return "void" if share is None else f"{share:.2f} of it"
+
+
+def _goal(goal: Mapping[str, Any] | None) -> tuple[str, str, str]:
+    if goal is None:
+        return "", "", ""
+    sign = "≤ " if goal["lower_is_better"] else ""
+    must, aim = (
+        "" if goal[bound] is None else f"{sign}{goal[bound]:g}" for bound in ("must", "aim")
+    )
+    return must, aim, goal["reached"]
 
 
 def _number(value: float) -> str:
@@ -81,20 +119,17 @@ def _digits(value: float) -> str:
     return f"{value:.6f}" if value > 0.1 else f"{value:.2g}"
 
 
-def _ratio(value: float | None) -> str:
+def _times(value: float | None) -> str:
     return "void" if value is None else f"{value:.2f}×"
 
 
-def _share(row: Mapping[str, Any], peaks: Mapping[str, float]) -> str:
+def _share(row: Mapping[str, Any]) -> str:
     """Model FLOP/s as a share of the largest product's in the same precision."""
-    most = max(
-        (rate for name, rate in peaks.items() if name.startswith(row["precision"])), default=0
-    )
-    used = row["flops_per_second"][OURS]
-    return f"{100 * used / most:.0f} %" if most and used else ""
+    used = row["mfu"][OURS]
+    return "" if used is None else f"{100 * used:.0f} %"
 
 
-def _note(row: Mapping[str, Any]) -> str:
+def _note(row: Mapping[str, Any], repeats: int) -> str:
     """A line under the table: the condition, the texts, and what went wrong."""
     parts = [row["condition"], row.get("detail"), row["skipped"], row.get("void")]
     if row.get("parity") and row["parity"]["holds"]:
@@ -102,6 +137,10 @@ def _note(row: Mapping[str, Any]) -> str:
     if tuned := row.get("tuned"):
         chosen = next((key, value) for key, value in tuned.items() if key != "sweep_seconds")
         parts.append(f"tuned {chosen[0]} {chosen[1]}")
+    runs = len(row["sides"][OURS]["wall"]) if row.get("sides") else repeats
+    parts.append(f"{runs} of {repeats} runs" if runs < repeats else None)
+    parts += [f"{name} is {other}" for name, other in row.get("same_as", {}).items()]
+    parts += [f"no {name}: {why}" for name, why in row.get("absent", {}).items()]
     return f"{row['name']}: {'; '.join(part for part in parts if part)}"
 
 
@@ -111,28 +150,3 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         for row in rows
     ]
-
-
-def picture(report: Mapping[str, Any], out: Path) -> Path:
-    """Bars of the wall ratios that stand, each row and baseline one; 1 is a draw."""
-    from sbert_cli.report.picture import COLORS, save, say_empty
-
-    bars = [
-        (f"{row['name']} vs {against}", ratio["wall"])
-        for row in report["rows"]
-        for against, ratio in row.get("ratios", {}).items()
-        if ratio["wall"] is not None
-    ]
-
-    def draw(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        axes.set_title("How many times our time theirs takes (wall seconds, median)")
-        if not bars:
-            say_empty(axes)
-            return
-        names, ratios = zip(*reversed(bars), strict=True)
-        drawn = axes.barh(names, ratios, color=COLORS[0], height=0.7)
-        axes.bar_label(drawn, [f"{ratio:.2f}×" for ratio in ratios], padding=3)
-        axes.axvline(1, color=COLORS[1], linewidth=1)
-
-    return save(draw, (9, 1.5 + 0.3 * len(bars)), out)

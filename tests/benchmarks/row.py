@@ -1,21 +1,22 @@
-"""What a row of the benchmark is, and how it is run: parity first, then time.
+"""What a row of the benchmark is: two sides or more, a check of their results, its goals.
 
-A ratio stands only where both sides gave the same result.
+A ratio stands only where both sides gave the same result. Knows nothing of how it is run.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.benchmarks.timing import Run, Times, alternate
+from tests.benchmarks.goal import Goal
+from tests.benchmarks.timing import Run
 
 OURS = "ours"
+DEFAULT, TUNED = "ST default", "ST tuned"
 FP32_LIMIT = 1e-5  # largest difference of a number
 BF16_LIMIT = 0.9995  # smallest cosine of two vectors of one text
 
@@ -46,7 +47,8 @@ class Plan:
 class Contest:
     """A row made ready: everything is loaded, each side is one call.
 
-    `theirs` are the baselines by name. `flops` are those of one run, without padding.
+    `theirs` are the baselines by name, `absent` those that are not here and why. Of memory each
+    call gives its peak in bytes. `flops` are those of one run, without padding.
     """
 
     ours: Run
@@ -59,64 +61,30 @@ class Contest:
     flops: float = 0.0
     precision: str = "fp32"
     extra: dict[str, Any] = field(default_factory=dict)  # sweeps, for the JSON
+    absent: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)  # tuned to what another is anyway
+    measure: Literal["time", "memory"] = "time"
+    warm: bool = True  # False: parity and sweep ran every side already, so that none is cold
+    # Timed at once, and parity asked after it: what takes long is not run for that alone.
+    parity_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table; `prepare` raises Missing where the machine has not what it takes."""
+    """A line of the table; `prepare` raises Missing where the machine has not what it takes.
+
+    `goals` are by baseline; `repeats` is for rows that take long.
+    """
 
     name: str
     condition: str
     prepare: Callable[[Plan], Contest]
+    goals: Mapping[str, Goal] = field(default_factory=dict)
+    repeats: int | None = None
 
 
 class Missing(Exception):
     """The data, the model or the processor feature of a row is not here."""
-
-
-def run_row(row: Row, plan: Plan) -> dict[str, Any]:
-    """The row as it goes into the JSON: times, parity, ratios, or why there are none."""
-    result: dict[str, Any] = {"name": row.name, "condition": row.condition, "skipped": None}
-    try:
-        contest = row.prepare(plan)
-    except Missing as missing:
-        return {**result, "skipped": str(missing)}
-    parity = contest.parity()
-    times = alternate({OURS: contest.ours, **contest.theirs}, plan.repeats)
-    ratios = {name: divide(times[name], times[OURS], parity) for name in contest.theirs}
-    ours = times[OURS]
-    return {
-        **result,
-        "detail": contest.detail,
-        "amount": contest.amount,
-        "unit": contest.unit,
-        "precision": contest.precision,
-        "parity": {
-            "measure": parity.measure,
-            "value": parity.value if math.isfinite(parity.value) else None,
-            "limit": parity.limit,
-            "holds": parity.holds,
-        },
-        "sides": {name: each.to_json() for name, each in times.items()},
-        "ratios": ratios,
-        "void": None if parity.holds else say_void(parity),
-        "per_second": {name: contest.amount / each.median for name, each in times.items()},
-        "tokens_per_second": contest.tokens / ours.median,
-        "flops_per_second": {name: contest.flops / each.median for name, each in times.items()},
-        **contest.extra,
-    }
-
-
-def divide(theirs: Times, ours: Times, parity: Parity) -> dict[str, float | None]:
-    """How many times our wall and CPU seconds theirs are; null where the results differ."""
-    if not parity.holds:
-        return {"wall": None, "cpu": None}
-    return {"wall": theirs.median / ours.median, "cpu": theirs.cpu_median / ours.cpu_median}
-
-
-def say_void(parity: Parity) -> str:
-    """Why a row has no ratio."""
-    return f"the results differ: {parity.measure} {parity.value:.3g}, the limit is {parity.limit:g}"
 
 
 def largest_difference(
@@ -136,3 +104,10 @@ def smallest_cosine(ours: NDArray[Any], theirs: NDArray[Any]) -> Parity:
     lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     value = float(((ours * theirs).sum(axis=1) / lengths).min())
     return Parity("smallest cosine", value, BF16_LIMIT, value >= BF16_LIMIT)
+
+
+def mean_relative_difference(ours: NDArray[Any], theirs: NDArray[Any], limit: float) -> Parity:
+    """Whether two curves are close to one another on average."""
+    same = ours.shape == theirs.shape
+    value = float((np.abs(ours - theirs) / np.abs(theirs)).mean()) if same else float("inf")
+    return Parity("losses differ on average, relatively, by", value, limit, value <= limit)

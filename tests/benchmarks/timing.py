@@ -18,6 +18,17 @@ import torch
 Run = Callable[[], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A side that is made anew for every run; making it is not timed."""
+
+    make: Callable[[], Run]
+
+    def __call__(self) -> Any:
+        """Make it and run it."""
+        return self.make()()
+
+
 @dataclass(slots=True)
 class Times:
     """What each timed run of one side took, and how loaded the machine was before it."""
@@ -25,6 +36,7 @@ class Times:
     wall: list[float] = field(default_factory=list)  # seconds
     cpu: list[float] = field(default_factory=list)  # seconds over all threads and children
     load: list[float] = field(default_factory=list)  # processes that wanted a core, last minute
+    gave: list[Any] = field(default_factory=list)  # what each run gave, where asked to keep it
 
     @property
     def median(self) -> float:
@@ -37,12 +49,14 @@ class Times:
         return statistics.median(self.cpu)
 
     def to_json(self) -> dict[str, Any]:
-        """Medians, least values and every single run."""
+        """Medians, the spread from least to most, and every single run."""
         return {
             "wall_median": self.median,
             "wall_min": min(self.wall),
+            "wall_max": max(self.wall),
             "cpu_median": self.cpu_median,
             "cpu_min": min(self.cpu),
+            "cpu_max": max(self.cpu),
             "wall": self.wall,
             "cpu": self.cpu,
             "load": self.load,
@@ -55,23 +69,37 @@ def turns(names: Sequence[str], repeats: int) -> Iterator[str]:
         yield from reversed(names) if turn % 2 else names
 
 
-def alternate(sides: Mapping[str, Run], repeats: int) -> dict[str, Times]:
-    """Every side once untimed, then `repeats` times in turn."""
-    for run in sides.values():
+def alternate(
+    sides: Mapping[str, Run], repeats: int, *, warm: bool = True, keep: bool = False
+) -> dict[str, Times]:
+    """Every side once untimed, unless they need no warming, then `repeats` times in turn."""
+    for run in sides.values() if warm else ():
         run()
     times = {name: Times() for name in sides}
     for name in turns(list(sides), repeats):
-        record(sides[name], times[name])
+        record(sides[name], times[name], keep=keep)
     return times
 
 
-def record(run: Run, times: Times) -> None:
+def record(run: Run, times: Times, *, keep: bool = False) -> None:
     """Add one timed run."""
+    if isinstance(run, Fresh):
+        run = run.make()
+    synchronize()
     times.load.append(os.getloadavg()[0])
     cpu, wall = cpu_seconds(), time.perf_counter()
-    run()
+    gave = run()
+    synchronize()
     times.wall.append(time.perf_counter() - wall)
     times.cpu.append(cpu_seconds() - cpu)
+    if keep:
+        times.gave.append(gave)
+
+
+def synchronize() -> None:
+    """Wait for the GPU, where there is work on one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def cpu_seconds() -> float:
@@ -97,9 +125,12 @@ def fastest(choices: Iterable[int], make: Callable[[int], Run]) -> tuple[int, di
     return min(found, key=lambda choice: found[choice]), found
 
 
-def matmul_peak(rows: int, inner: int, columns: int, dtype: torch.dtype) -> float:
+def matmul_peak(
+    rows: int, inner: int, columns: int, dtype: torch.dtype, device: str = "cpu"
+) -> float:
     """FLOP/s of the best of five products [rows, inner] × [inner, columns] in this process."""
-    left, right = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
+    left = torch.randn(rows, inner, device=device).to(dtype)
+    right = torch.randn(inner, columns, device=device).to(dtype)
     times = Times()
     for _ in range(6):
         record(lambda: left @ right, times)

@@ -1,0 +1,74 @@
+"""The training loop behind `sbert train`, without an evaluator."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from tests.benchmarks import material
+from tests.benchmarks.training_task import DECAY, NORM, RATE, SEED, SPARED, WARM, Task
+
+
+class OurTraining:
+    """A model and a loss that each run trains on for an epoch."""
+
+    def __init__(self, task: Task, precision: str = "fp32") -> None:
+        from sbert_cli.losses import CosineLoss, MultipleNegativesRankingLoss, SoftmaxLoss
+
+        self.task = task
+        self.embedder = material.ours(precision, device=task.device)
+        self.encoder, self.compute = self.embedder.encoder, self.embedder.compute
+        loss: nn.Module = CosineLoss()
+        if task.loss == "softmax":
+            loss = SoftmaxLoss(self.encoder.dim, 3, True, True, False)
+        elif task.loss == "mnrl":
+            loss = MultipleNegativesRankingLoss(20.0, "cosine", False)
+        self.loss = loss.to(self.compute.device)
+
+    def run(self) -> list[float]:
+        """Tokenise, train one epoch, save; gives the loss of every step."""
+        from sbert_cli.report.run import RunFolder
+
+        with tempfile.TemporaryDirectory() as place:
+            folder = RunFolder("train", str(Path(place, "run")))
+            self._trainer(folder).fit()
+            rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+        return [row["loss"] for row in rows if "loss" in row]
+
+    def _trainer(self, folder: Any) -> Any:
+        from sbert_cli.training.examples import tokenize
+        from sbert_cli.training.loop import Trainer
+        from sbert_cli.training.optimizer import adamw
+        from sbert_cli.training.plan import Objective, epoch_ends
+        from sbert_cli.training.sampler import random
+        from sbert_cli.training.schedule import warmuplinear
+        from sbert_cli.training.settings import TrainSettings
+
+        batch = self.task.batch
+        settings = TrainSettings(
+            epochs=1, max_steps=None, steps_per_epoch=None, mix="round_robin", batch_size=batch,
+            accumulate=1, max_grad_norm=NORM, seed=SEED, eval_start=False, eval_steps=0,
+            checkpoint_steps=0, checkpoint_limit=0, early_stop=None, log_steps=1,
+        )  # fmt: skip
+        data = tokenize(self.encoder.tokenizer, self.task.columns, self._labels())
+        objectives = [Objective("main", data, self.loss, random(), batch)]
+        ends = epoch_ends(objectives, settings)
+        named = [*self.encoder.named_parameters(), *self.loss.named_parameters()]
+        return Trainer(
+            self.encoder, objectives, ends=ends, settings=settings, compute=self.compute,
+            optimizer=adamw(parameters=named, lr=RATE, betas=[0.9, 0.999], eps=1e-8,
+                            weight_decay=DECAY, no_decay=SPARED),
+            schedule=warmuplinear(warmup_ratio=WARM, warmup_steps=None, total_steps=ends[-1]),
+            run=folder, evaluate=None,
+        )  # fmt: skip
+
+    def _labels(self) -> Any:
+        if self.task.labels is None:
+            return None
+        kind = np.float32 if self.task.loss == "cosine" else np.int64
+        return np.asarray(self.task.labels).astype(kind)
