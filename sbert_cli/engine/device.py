@@ -18,8 +18,9 @@ from sbert_cli.engine.settings import EngineSettings
 from sbert_cli.errors import UsageError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-# A CPU batch should stay in the cache, a GPU batch should fill the card.
-CPU_BUDGET, GPU_BUDGET = 2_048, 65_536
+# A CPU batch should stay in the cache; half as wide numbers leave room for twice as many.
+CPU_BUDGET = {"fp32": 2_048, "bf16": 4_096}
+GPU_BUDGET = (16_384, 262_144)  # from where to where the best is sought: a batch fills the card
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Compute:
     threads: int
     token_budget: int  # tokens in one batch while encoding
     reasons: tuple[str, ...]  # one line a choice, for people
+    most_tokens: int | None = None  # up to which a better token budget is sought; None: not at all
 
     @property
     def dtype(self) -> torch.dtype:
@@ -60,9 +62,9 @@ def choose(settings: EngineSettings, seat: Seat = ALONE) -> Compute:
     threads = settings.threads or max(1, torch.get_num_threads() // seat.local_size)
     torch.set_num_threads(threads)
     why_threads = _why_threads(settings, seat)
-    budget = settings.token_budget
+    budget, most = settings.token_budget, None
     if budget == "auto":
-        budget = CPU_BUDGET if device.type == "cpu" else GPU_BUDGET
+        budget, most = GPU_BUDGET if device.type == "cuda" else (CPU_BUDGET[precision], None)
     reasons = [
         f"device {device.type} ({why_device})",
         f"precision {precision} ({why_precision})",
@@ -70,7 +72,7 @@ def choose(settings: EngineSettings, seat: Seat = ALONE) -> Compute:
     ]
     if seat.size > 1:
         reasons.append(f"{seat.size} processes (each with its share of every batch)")
-    return Compute(device, precision, threads, budget, tuple(reasons))
+    return Compute(device, precision, threads, budget, tuple(reasons), most)
 
 
 def _why_threads(settings: EngineSettings, seat: Seat) -> str:

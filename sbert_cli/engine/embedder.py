@@ -5,6 +5,7 @@ One object serves `encode`, `eval`, `search` and the evaluations during training
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,18 @@ from numpy.typing import NDArray
 from sbert_cli.encoder import Features, SentenceEncoder, Tokens, load_folder
 from sbert_cli.encoder.pretrained import position_limit
 from sbert_cli.encoder.tokenizer import Tokenizer
+from sbert_cli.engine.ahead import ahead
+from sbert_cli.engine.budget import Budget
 from sbert_cli.engine.device import Compute, choose
-from sbert_cli.engine.packing import Rows, pack, plan
+from sbert_cli.engine.outbox import Outbox
+from sbert_cli.engine.packing import Cutter, Rows, pack
 from sbert_cli.engine.settings import EngineSettings
 from sbert_cli.engine.similarity import similarity
-from sbert_cli.errors import NumericalError, UsageError
+from sbert_cli.errors import NumericalError, ResourceError, UsageError
 from sbert_cli.hub import find_model
 
 Vectors = NDArray[np.float32]
+PART = 1 << 15  # texts that are tokenised at a time, those of the next part while one is computed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class Embedder:
         self.output = output or Output()
         self.encoder = encoder.to(compute.device)
         self.compute = compute
+        self.budget = Budget(compute.token_budget, compute.most_tokens)
         self.count = Count()
         self._check_size(self.output.truncate_dim)
 
@@ -108,14 +114,22 @@ class Embedder:
         single = isinstance(texts, str)
         texts = [texts] if isinstance(texts, str) else texts
         output = self._output(normalize, truncate_dim, prompt, prompt_name)
-        tokens, inverse = self._tokenize(texts, output.prompt)
-        copies = np.bincount(inverse, minlength=len(tokens))
-        unique = np.empty((len(tokens), output.truncate_dim or self.encoder.dim), dtype=np.float32)
-        for rows, _, vectors in self._run(tokens, output.prompt):
-            unique[rows] = _finish(vectors, output).cpu().numpy()
-            advance(int(copies[rows].sum()))
+        distinct, inverse = _distinct(texts, output.prompt)
+        copies = np.bincount(inverse, minlength=len(distinct))
+        size = output.truncate_dim or self.encoder.dim
+        unique = np.empty((len(distinct), size), dtype=np.float32)
+        outbox = Outbox(unique, self.device)
+        parts = [distinct[start : start + PART] for start in range(0, len(distinct), PART)]
+        first = 0
+        for tokens in ahead(self.tokenizer, parts):
+            own = copies[first : first + len(tokens)]
+            for rows, _, vectors in self._run(tokens, output.prompt):
+                outbox.put(first + rows, _finish(vectors, output))
+                advance(int(own[rows].sum()))
+            self._add(tokens, own)
+            first += len(tokens)
+        outbox.close()
         self._check(unique, inverse, texts)
-        self._add(tokens, copies)
         result = unique[inverse] if len(unique) < len(texts) else unique
         return result[0] if single else result
 
@@ -127,7 +141,8 @@ class Embedder:
         """
         texts = [texts] if isinstance(texts, str) else texts
         prompt = self.output.prompt if prompt is None else prompt
-        tokens, inverse = self._tokenize(texts, prompt)
+        distinct, inverse = _distinct(texts, prompt)
+        tokens = self.tokenizer(distinct)
         unique: list[Vectors] = [np.empty(0, dtype=np.float32)] * len(tokens)
         for rows, features, _ in self._run(tokens, prompt, wants_tokens=True):
             flat = features.token_vectors().float().cpu().numpy()
@@ -165,36 +180,63 @@ class Embedder:
                 where=f"config key truncate_dim={size}",
             )
 
-    def _tokenize(self, texts: Sequence[str], prompt: str) -> tuple[Tokens, NDArray[np.int64]]:
-        """The tokens of the distinct texts, and which of them each text is."""
-        index: dict[str, int] = {}
-        inverse = np.fromiter(
-            (index.setdefault(prompt + text, len(index)) for text in texts), np.int64, len(texts)
-        )
-        return self.encoder.tokenizer(list(index)), inverse
-
     def _run(
         self, tokens: Tokens, prompt: str, *, wants_tokens: bool = False
     ) -> Iterator[tuple[Rows, Features, torch.Tensor]]:
-        """Of each batch its row numbers, its features and its sentence vectors."""
+        """Of each batch its row numbers, its features and its sentence vectors.
+
+        Raises ResourceError for a single text that does not fit into the GPU's memory.
+        """
         prompt_length = self.encoder.tokenizer.prompt_length(prompt)
         training = self.encoder.training
         if training:  # it visits every module: more than a short text takes
             self.encoder.eval()
+        # A text without a token still fills a row of every later module.
+        lengths = np.maximum(tokens.lengths, 1)
+        cutter = Cutter(lengths)
         try:
-            # A text without a token still fills a row of every later module.
-            for rows in plan(np.maximum(tokens.lengths, 1), self.compute.token_budget):
+            while len(rows := cutter.take(self.budget.current)):
                 features, order = pack(
-                    tokens, rows, device=self.compute.device, prompt_length=prompt_length
+                    tokens, rows, device=self.device, prompt_length=prompt_length
                 )
                 features.wants_tokens = wants_tokens
-                # Not around the yield: both would hold in the caller's code too.
-                with torch.inference_mode(), self.compute.autocast():
-                    vectors = self.encoder(features)
+                try:
+                    vectors = self._forward(features)
+                except torch.OutOfMemoryError as error:
+                    self._shrink(lengths[rows], error)
+                    cutter.put_back(rows)
+                    continue
                 yield rows[order], features, vectors
         finally:
             if training:
                 self.encoder.train()
+
+    def _forward(self, features: Features) -> torch.Tensor:
+        """Sentence vectors of a batch; timed while the token budget is being sought."""
+        searching = self.budget.searching
+        start = self._clock() if searching else 0.0
+        with torch.inference_mode(), self.compute.autocast():
+            vectors: torch.Tensor = self.encoder(features)
+        if searching:
+            self.budget.told(len(features.ids), self._clock() - start)
+        return vectors
+
+    def _clock(self) -> float:
+        """Seconds, once the device has done all it was asked for."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def _shrink(self, lengths: NDArray[np.int64], error: Exception) -> None:
+        if len(lengths) == 1:
+            raise ResourceError(
+                f"a text of {lengths[0]:,} tokens does not fit into the memory of the device",
+                where=f"device {self.device}",
+                fix="model.max_seq_length=512, engine.precision=bf16 or engine.device=cpu",
+            ) from error
+        self.budget.exhausted(int(lengths.sum()))
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _add(self, tokens: Tokens, copies: NDArray[np.int64]) -> None:
         self.count.texts += int(copies.sum())
@@ -210,6 +252,15 @@ class Embedder:
                 where=f"text '{texts[row][:60]}'",
                 fix="engine.precision=fp32, or check the model's weights",
             )
+
+
+def _distinct(texts: Sequence[str], prompt: str) -> tuple[list[str], NDArray[np.int64]]:
+    """The distinct texts behind the prompt, and which of them each text is."""
+    index: dict[str, int] = {}
+    inverse = np.fromiter(
+        (index.setdefault(prompt + text, len(index)) for text in texts), np.int64, len(texts)
+    )
+    return list(index), inverse
 
 
 def _finish(vectors: torch.Tensor, output: Output) -> torch.Tensor:

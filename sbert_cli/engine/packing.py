@@ -16,19 +16,34 @@ from sbert_cli.encoder import Features, Tokens, runs_of
 Rows = NDArray[np.int64]
 
 
-def plan(lengths: NDArray[np.int64], token_budget: int) -> Iterator[Rows]:
-    """Row numbers of each batch: by token count, together at most `token_budget` tokens.
+class Cutter:
+    """Row numbers by rising token count, cut into batches one at a time."""
 
-    A text longer than the budget has a batch of its own.
-    """
-    order = np.argsort(lengths, kind="stable")
-    total = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths[order])])
-    start = 0
-    while start < len(order):
-        end = int(np.searchsorted(total, total[start] + token_budget, side="right")) - 1
-        end = max(end, start + 1)
-        yield order[start:end]
-        start = end
+    def __init__(self, lengths: NDArray[np.int64]) -> None:
+        self.order = np.argsort(lengths, kind="stable")
+        self._total = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths[self.order])])
+        self._start = 0
+
+    def take(self, token_budget: int) -> Rows:
+        """The next rows, together at most `token_budget` tokens; none when all are taken.
+
+        A text longer than the budget has a batch of its own.
+        """
+        start, most = self._start, self._total[self._start] + token_budget
+        end = int(np.searchsorted(self._total, most, side="right")) - 1
+        self._start = min(max(end, start + 1), len(self.order))
+        return self.order[start : self._start]
+
+    def put_back(self, rows: Rows) -> None:
+        """Take the rows of the last batch again, perhaps with another budget."""
+        self._start -= len(rows)
+
+
+def plan(lengths: NDArray[np.int64], token_budget: int) -> Iterator[Rows]:
+    """The rows of each batch under one budget."""
+    cutter = Cutter(lengths)
+    while len(rows := cutter.take(token_budget)):
+        yield rows
 
 
 def pack(
