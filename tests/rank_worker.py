@@ -76,7 +76,8 @@ def trained(ranks: Ranks, name: str, folder: Path, **changes: Any) -> Grads:
     path = str(folder / "-".join([name, *map(str, changes.values()), str(ranks.size)]))
     Trainer(
         encoder, objectives, ends=epoch_ends(objectives, asked), settings=asked,
-        compute=choose(EngineSettings("cpu", "fp32", 1, 2048, 1)), optimizer=optimizer,
+        compute=choose(EngineSettings("cpu", "fp32", 1, 2048, 1, compile=False)),
+        optimizer=optimizer,
         schedule=constant(), run=OtherRun(path) if ranks.rank else RunFolder("train", path),
         evaluate=None, ranks=ranks,
     ).fit()  # fmt: skip

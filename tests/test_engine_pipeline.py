@@ -26,7 +26,9 @@ from tests.models import TEXTS, tiny_encoder
 
 
 def embedder(encoder: SentenceEncoder, token_budget: int = 64) -> Embedder:
-    return Embedder(encoder, choose(EngineSettings("cpu", "fp32", 1, token_budget, 1)))
+    return Embedder(
+        encoder, choose(EngineSettings("cpu", "fp32", 1, token_budget, 1, compile=False))
+    )
 
 
 class Small:

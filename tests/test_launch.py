@@ -137,12 +137,14 @@ def test_devices_are_counted(
     device: str, devices: int | str, there: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gpus(there, monkeypatch)
-    assert count_devices(EngineSettings(device, "auto", None, "auto", devices)) == count
+    assert (
+        count_devices(EngineSettings(device, "auto", None, "auto", devices, compile=False)) == count
+    )
 
 
 def test_more_devices_than_there_are_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     gpus(2, monkeypatch)
-    settings = EngineSettings("cuda", "fp32", None, "auto", 3)
+    settings = EngineSettings("cuda", "fp32", None, "auto", 3, compile=False)
     with pytest.raises(UsageError, match="machine has 2"):
         count_devices(settings)
     with pytest.raises(UsageError, match="machine has 2"):
@@ -155,7 +157,7 @@ def test_processes_share_the_cores(
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
-    compute = choose(EngineSettings("cpu", "fp32", own, 2048, 2), Seat(1, 2, 1, 2))
+    compute = choose(EngineSettings("cpu", "fp32", own, 2048, 2, compile=False), Seat(1, 2, 1, 2))
     assert compute.threads == threads and "2 processes" in compute.reasons[-1]
 
 

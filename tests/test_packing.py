@@ -21,7 +21,9 @@ PACKED = {"bert", "roberta", "xlm-roberta", "camembert", "electra", "albert", "d
 
 
 def embedder(encoder: SentenceEncoder, token_budget: int = 2048) -> Embedder:
-    return Embedder(encoder, choose(EngineSettings("cpu", "fp32", None, token_budget, 1)))
+    return Embedder(
+        encoder, choose(EngineSettings("cpu", "fp32", None, token_budget, 1, compile=False))
+    )
 
 
 def padded_reference(encoder: SentenceEncoder, texts: list[str]) -> np.ndarray:

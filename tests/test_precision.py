@@ -30,14 +30,16 @@ def cpu_with_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_cpu_without_bf16_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "_cpu_has_bf16", lambda: False)
     with pytest.raises(UsageError, match="slower than fp32"):
-        choose(EngineSettings("cpu", "bf16", None, "auto", 1))
+        choose(EngineSettings("cpu", "bf16", None, "auto", 1, compile=False))
 
 
 @pytest.mark.usefixtures("cpu_with_bf16")
 def test_bf16_vectors_are_near_fp32_and_kept_as_fp32() -> None:
     encoder = tiny_encoder()
     full, half = (
-        Embedder(encoder, choose(EngineSettings("cpu", kind, None, "auto", 1))).encode(TEXTS)
+        Embedder(
+            encoder, choose(EngineSettings("cpu", kind, None, "auto", 1, compile=False))
+        ).encode(TEXTS)
         for kind in ("fp32", "bf16")
     )
     assert half.dtype == np.float32

@@ -7,16 +7,19 @@ as a keyword and never sees padding or a mask. Our own encoders call `self_atten
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sbert_cli.encoder.dropped_attention import DroppedAttention
-from sbert_cli.encoder.features import Run, dense
+from sbert_cli.encoder.features import Run, dense, move
 
 NAME = "sbert_runs"
+HALF = (torch.float16, torch.bfloat16)
 Bias = Sequence[Tensor]  # for each run what is added to the scores, [1, heads, length, length]
 
 
@@ -34,6 +37,8 @@ def self_attention(
     if qkv.device.type == "cpu" and dropout and not bias:
         dropped: Tensor = DroppedAttention.apply(qkv, runs, heads, dropout)  # type: ignore[no-untyped-call]
         return dropped
+    if qkv.dtype in HALF and qkv.is_cuda and not bias and not dropout and len(runs) > 1:
+        return _varlen(qkv, tuple(runs), heads)
     parts = []
     for number, rows in enumerate(dense(qkv, runs)):
         views = rows.view(*rows.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
@@ -42,6 +47,25 @@ def self_attention(
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         parts.append(out.transpose(1, 2).flatten(2).flatten(0, 1))
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _varlen(qkv: Tensor, runs: tuple[Run, ...], heads: int) -> Tensor:
+    """All rows in one call of torch's attention for rows of several lengths (torch 2.10)."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    q, k, v = qkv.view(len(qkv), 3, heads, -1).unbind(1)  # [tokens, heads, dim of a head]
+    ends = row_ends(runs, qkv.device)
+    longest = max(run.length for run in runs)
+    out: Tensor = varlen_attn(q, k, v, ends, ends, longest, longest)
+    return out.flatten(1)
+
+
+@lru_cache(4)
+def row_ends(runs: tuple[Run, ...], device: torch.device) -> Tensor:
+    """Where each row starts, and the end of the last, [rows + 1] int32; asked for by each layer."""
+    lengths = np.repeat([run.length for run in runs], [run.rows for run in runs])
+    ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return move(torch.from_numpy(ends), device)
 
 
 def attend(  # noqa: PLR0913 - the signature is the library's

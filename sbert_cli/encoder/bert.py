@@ -104,6 +104,7 @@ class Bert(nn.Module):
             table = Embedding(config.family.buckets, config.num_attention_heads)
             _place(self, "encoder.relative_attention_bias", table)
             self.bias = RelativeBias(table)
+        self.compiled = False  # by torch.compile, for inference
         self.pooler: dict[str, Tensor] = {}  # never run: kept for saving
         self._frozen: Frozen | None = None
 

@@ -78,6 +78,13 @@ def runs_of(lengths: Sequence[int]) -> tuple[Run, ...]:
     return tuple(runs)
 
 
+def move(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on `device`; a GPU copies it while the CPU goes on."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def only_first(runs: Sequence[Run]) -> tuple[Run, ...]:
     """The runs of the same rows cut to their first token."""
     return runs_of([min(run.length, 1) for run in runs for _ in range(run.rows)])

@@ -5,8 +5,9 @@ Computes the same as `Bert` without gradients, with fewer and larger products.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,10 @@ from sbert_cli.encoder.features import Run, firsts
 from sbert_cli.encoder.product import Product
 
 if TYPE_CHECKING:
-    from sbert_cli.encoder.bert import Bert
+    from sbert_cli.encoder.bert import Bert, Layer
+
+
+Pair = tuple[Tensor, Tensor]
 
 
 class FrozenLayer(NamedTuple):
@@ -25,10 +29,14 @@ class FrozenLayer(NamedTuple):
 
     qkv: Product
     attended: Product
-    attended_norm: tuple[Tensor, Tensor]
+    attended_norm: Pair
     inner: Product
     outer: Product
-    outer_norm: tuple[Tensor, Tensor]
+    outer_norm: Pair
+
+
+# The attention's result, the layer's input, its weights, epsilon → its output.
+Finish = Callable[[Tensor, Tensor, FrozenLayer, float], Tensor]
 
 
 class Frozen:
@@ -43,23 +51,28 @@ class Frozen:
         self.project = None
         if model.config.embedding_size != model.config.hidden_size:
             self.project = Product([model.embeddings_project], self.dtype)
-        act = model.config.hidden_act
+        self.compiled = model.compiled
+        self._finish = compiled() if model.compiled else finish
         with torch.no_grad():
-            self.layers = [
-                FrozenLayer(
-                    Product([layer.query, layer.key, layer.value], self.dtype),
-                    Product([layer.attended], self.dtype),
-                    self._norm(layer.attended_norm),
-                    Product([layer.inner], self.dtype, act),
-                    Product([layer.outer], self.dtype),
-                    self._norm(layer.outer_norm),
-                )
-                for layer in model.layers
-            ]
+            self.layers = [self._freeze(layer) for layer in model.layers]
+
+    def _freeze(self, layer: Layer) -> FrozenLayer:
+        def product(*parts: nn.Linear, activation: str = "") -> Product:
+            return Product(parts, self.dtype, activation, plain=self.compiled)
+
+        return FrozenLayer(
+            product(layer.query, layer.key, layer.value),
+            product(layer.attended),
+            self._norm(layer.attended_norm),
+            product(layer.inner, activation=self.model.config.hidden_act),
+            product(layer.outer),
+            self._norm(layer.outer_norm),
+        )
 
     def holds(self, model: Bert) -> bool:
         """Whether the weights, and the precision asked for, are still the same."""
-        return self.dtype == _dtype(model) and self.version == self._version()
+        same = self.dtype == _dtype(model) and self.compiled == model.compiled
+        return same and self.version == self._version()
 
     def forward(self, ids: Tensor, runs: Sequence[Run], *, layers: bool, cls: bool) -> list[Tensor]:
         """As `Bert.forward`, in `dtype`."""
@@ -74,8 +87,7 @@ class Frozen:
                 a = self_attention(layer.qkv(x), runs, model.config.num_attention_heads, bias=bias)
                 if cls and layer is self.layers[-1]:
                     a, x = firsts(a, runs), firsts(x, runs)
-                x = self._normed(layer.attended(a, plus=x), layer.attended_norm)
-                x = self._normed(layer.outer(layer.inner(x), plus=x), layer.outer_norm)
+                x = self._finish(a, x, layer, self.eps)
                 if layers:
                     states.append(x)
         return [x, *states] if layers else [x]
@@ -84,15 +96,47 @@ class Frozen:
         """Changes with every change of a parameter in place, and with every move."""
         return [(p.data_ptr(), p._version) for p in self.parameters]
 
-    def _norm(self, norm: nn.LayerNorm) -> tuple[Tensor, Tensor]:
+    def _norm(self, norm: nn.LayerNorm) -> Pair:
         return norm.weight.detach().to(self.dtype), norm.bias.detach().to(self.dtype)
 
-    def _normed(self, x: Tensor, norm: tuple[Tensor, Tensor]) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], *norm, self.eps)
+
+def finish(a: Tensor, x: Tensor, layer: FrozenLayer, eps: float) -> Tensor:
+    """What a layer does after its attention `a` of its input `x`."""
+    size = x.shape[-1:]
+    x = F.layer_norm(layer.attended(a, plus=x), size, *layer.attended_norm, eps)
+    return F.layer_norm(layer.outer(layer.inner(x), plus=x), size, *layer.outer_norm, eps)
+
+
+@cache
+def compiled() -> Finish:
+    """`finish` compiled once for all layers and any number of tokens; torch keeps it on disk."""
+
+    def flat(
+        a: Tensor, x: Tensor, weights: tuple[Pair, ...], eps: float, activation: str
+    ) -> Tensor:
+        attended, attended_norm, inner, outer, outer_norm = weights
+        layer = FrozenLayer(
+            Product.of(attended),  # in the place of the product before the attention
+            Product.of(attended), attended_norm, Product.of(inner, activation),
+            Product.of(outer), outer_norm,
+        )  # fmt: skip
+        return finish(a, x, layer, eps)
+
+    inner_call: Any = torch.compile(flat, dynamic=True)
+
+    def call(a: Tensor, x: Tensor, layer: FrozenLayer, eps: float) -> Tensor:
+        weights = (
+            layer.attended.both, layer.attended_norm, layer.inner.both, layer.outer.both,
+            layer.outer_norm,
+        )  # fmt: skip
+        done: Tensor = inner_call(a, x, weights, eps, layer.inner.activation)
+        return done
+
+    return call
 
 
 def _dtype(model: Bert) -> torch.dtype:
     """The precision of the products: that of an autocast around the call, else the weights'."""
-    weight: Tensor = model.layers[0].inner.weight
+    weight: Tensor = model.embeddings.LayerNorm.weight
     kind = weight.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sbert_cli.encoder.features import Run
+from sbert_cli.encoder.features import Run, move
 
 FAR = 128  # tokens; beyond, all distances share the last bucket
 
@@ -16,7 +16,7 @@ FAR = 128  # tokens; beyond, all distances share the last bucket
 def places(runs: Sequence[Run], first: int, device: torch.device) -> Tensor:
     """For every token its number in its text, counted from `first`, [tokens] int64."""
     parts = [torch.arange(first, first + run.length).repeat(run.rows) for run in runs]
-    return torch.cat(parts).to(device, non_blocking=True)
+    return move(torch.cat(parts), device)
 
 
 class RelativeBias:
@@ -34,7 +34,7 @@ class RelativeBias:
         return [self._of(run.length) for run in runs]
 
     def _of(self, length: int) -> Tensor:
-        bucket = buckets(length, self.table.num_embeddings).to(self.table.weight.device)
+        bucket = move(buckets(length, self.table.num_embeddings), self.table.weight.device)
         bias: Tensor = self.table(bucket).permute(2, 0, 1)
         return bias.unsqueeze(0)
 

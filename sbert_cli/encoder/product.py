@@ -20,13 +20,32 @@ class Product:
     """x [rows, in] → activation(x · Wᵀ + b) [rows, out], for linear layers side by side."""
 
     def __init__(
-        self, parts: Sequence[nn.Linear], dtype: torch.dtype, activation: str = ""
+        self,
+        parts: Sequence[nn.Linear],
+        dtype: torch.dtype,
+        activation: str = "",
+        *,
+        plain: bool = False,
     ) -> None:
+        """`plain` leaves the weights as torch's compiler takes them."""
         weight = torch.cat([part.weight.detach() for part in parts]).to(dtype)
         self.bias = torch.cat([part.bias.detach() for part in parts]).to(dtype)
         self.activation = activation
-        self.packed = can_pack(weight)
+        self.packed = not plain and can_pack(weight)
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight) if self.packed else weight
+
+    @classmethod
+    def of(cls, both: tuple[Tensor, Tensor], activation: str = "") -> Product:
+        """A plain product of this weight and bias."""
+        made = cls.__new__(cls)
+        made.weight, made.bias = both
+        made.activation, made.packed = activation, False
+        return made
+
+    @property
+    def both(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias."""
+        return self.weight, self.bias
 
     def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
         """The product, `plus` [rows, out] added where it is given."""

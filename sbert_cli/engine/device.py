@@ -32,6 +32,7 @@ class Compute:
     threads: int
     token_budget: int  # tokens in one batch while encoding
     reasons: tuple[str, ...]  # one line a choice, for people
+    compile: bool = False  # the model, by torch.compile
     most_tokens: int | None = None  # up to which a better token budget is sought; None: not at all
 
     @property
@@ -59,6 +60,12 @@ def choose(settings: EngineSettings, seat: Seat = ALONE) -> Compute:
         check_devices(device, seat.local_size, "WORLD_SIZE of this machine")
         device = _own(device, seat)
     precision, why_precision = _precision(settings.precision, device)
+    if settings.compile and device.type != "cuda":
+        raise UsageError(
+            f"compiled products are slower than those that sbert uses on {device.type}",
+            where="config key engine.compile=true",
+            fix="engine.compile=false",
+        )
     threads = settings.threads or max(1, torch.get_num_threads() // seat.local_size)
     torch.set_num_threads(threads)
     why_threads = _why_threads(settings, seat)
@@ -70,9 +77,11 @@ def choose(settings: EngineSettings, seat: Seat = ALONE) -> Compute:
         f"precision {precision} ({why_precision})",
         f"{threads} thread{'s' * (threads > 1)} ({why_threads})",
     ]
+    if settings.compile:
+        reasons.append("compiled (as asked; the first batches wait for it)")
     if seat.size > 1:
         reasons.append(f"{seat.size} processes (each with its share of every batch)")
-    return Compute(device, precision, threads, budget, tuple(reasons), most)
+    return Compute(device, precision, threads, budget, tuple(reasons), settings.compile, most)
 
 
 def _why_threads(settings: EngineSettings, seat: Seat) -> str:

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from sbert_cli.encoder import Features, SentenceEncoder, Tokens, load_folder
+from sbert_cli.encoder.bert import Bert
 from sbert_cli.encoder.pretrained import position_limit
 from sbert_cli.encoder.tokenizer import Tokenizer
 from sbert_cli.engine.ahead import ahead
@@ -57,6 +58,9 @@ class Embedder:
     ) -> None:
         self.output = output or Output()
         self.encoder = encoder.to(compute.device)
+        for module in encoder.modules():
+            if isinstance(module, Bert):
+                module.compiled = compute.compile
         self.compute = compute
         self.budget = Budget(compute.token_budget, compute.most_tokens)
         self.count = Count()
@@ -278,7 +282,9 @@ def load(
     Downloads what is not there yet. Raises UsageError for a folder that says nothing about
     pooling.
     """
-    settings = EngineSettings(device, precision, None, token_budget="auto", devices=1)  # type: ignore[arg-type]
+    settings = EngineSettings(
+        device, precision, None, token_budget="auto", devices=1, compile=False
+    )  # type: ignore[arg-type]
     encoder = load_folder(find_model(str(name), offline=False))
     if not encoder.is_whole:
         raise UsageError(f"'{name}' is a bare encoder without pooling", where=str(name))

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from sbert_cli.encoder import Features, Tokens, runs_of
+from sbert_cli.encoder.features import move
 
 Rows = NDArray[np.int64]
 
@@ -56,6 +57,6 @@ def pack(
     lengths = tokens.offsets[rows + 1] - tokens.offsets[rows]
     order = np.argsort(lengths, kind="stable")
     packed = rows[order]
-    ids = torch.from_numpy(tokens.gather(packed)).to(device=device, dtype=torch.long)
+    ids = move(torch.from_numpy(tokens.gather(packed)), device).long()
     runs = runs_of(lengths[order].tolist())
     return Features(ids, runs, prompt_length=prompt_length), order

@@ -17,6 +17,7 @@ class EngineSettings:
     threads: int | None
     token_budget: int | Literal["auto"]
     devices: int | Literal["auto"]
+    compile: bool
 
     def __post_init__(self) -> None:
         for key in ("threads", "token_budget", "devices"):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sbert_cli.encoder import Features, Tokens
+from sbert_cli.encoder.features import move
 from sbert_cli.encoder.tokenizer import Tokenizer
 from sbert_cli.engine.packing import pack
 
@@ -66,8 +67,10 @@ class Examples:
         else:
             columns = [column[rows[share]] for column in self.columns]
         features, order = pack(self.tokens, np.concatenate(columns), device=device)
-        back = torch.from_numpy(np.argsort(order, kind="stable")).to(device)
-        labels = None if self.labels is None else torch.from_numpy(self.labels[rows]).to(device)
+        back = move(torch.from_numpy(np.argsort(order, kind="stable")), device)
+        labels = None
+        if self.labels is not None:
+            labels = move(torch.from_numpy(self.labels[rows]), device)
         return Batch(features, back, len(columns), labels)
 
 
