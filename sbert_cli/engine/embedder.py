@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -283,8 +283,8 @@ def load(
     Downloads what is not there yet. Raises UsageError for a folder that says nothing about
     pooling.
     """
-    asked: Any = (device, precision)  # `choose` refuses what is not there
-    settings = EngineSettings(*asked, None, "auto", 1, compile=False)
+    kind, numbers = cast(Any, device), cast(Any, precision)  # `choose` refuses what is not there
+    settings = EngineSettings(kind, numbers, None, "auto", 1, compile=False)
     encoder = load_folder(find_model(str(name), offline=False))
     if not encoder.is_whole:
         raise UsageError(f"'{name}' is a bare encoder without pooling", where=str(name))
