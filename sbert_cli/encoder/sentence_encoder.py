@@ -54,6 +54,7 @@ class SentenceEncoder(nn.Module):
         super().__init__()
         self.chain = nn.ModuleList(modules)
         self.card = card or Card()
+        self.eval()  # until a training begins
 
     def forward(self, features: Features) -> Tensor:
         """Sentence vectors [rows, dim] in the order of the packed rows."""
