@@ -49,8 +49,27 @@ class Blocks:
         self._scale(rows, padded[: len(rows)])
         bad = ~np.isfinite(padded.sum(axis=1))
         if bad.any():
-            self._refuse(rows, start)
+            self.check(rows, start)
         return padded
+
+    def raw(self, start: int, stop: int) -> Matrix:
+        """Rows `start` to `stop` as they are, a view where they are float32."""
+        return np.asarray(self.vectors[start:stop], dtype=np.float32)
+
+    def check(self, rows: Matrix, start: int) -> None:
+        """Raise NumericalError if one of `rows`, of which the first is `start`, is not finite."""
+        finite = np.isfinite(rows).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            raise NumericalError(f"the vector of row {row} holds NaN or infinity")
+
+    def exact(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float64]:
+        """Rows scaled in double precision, [rows, dim]; neither overflows nor depends on others."""
+        found = np.asarray(self.vectors[rows], dtype=np.float32).astype(np.float64)
+        if self.score == "cosine":
+            lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
+            found /= np.where(lengths > 0, lengths, 1)[:, None]
+        return found
 
     def pick(self, rows: NDArray[np.int64]) -> Matrix:
         """Single rows by number, [rows, dim]."""
@@ -67,9 +86,3 @@ class Blocks:
             unit(rows, out)
         else:
             out[:] = rows
-
-    def _refuse(self, rows: Matrix, start: int) -> None:
-        finite = np.isfinite(rows).all(axis=1)
-        if not finite.all():
-            row = start + int(np.argmin(finite))
-            raise NumericalError(f"the vector of row {row} holds NaN or infinity")
