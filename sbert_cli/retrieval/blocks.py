@@ -56,6 +56,10 @@ class Blocks:
         """Rows `start` to `stop` as they are, a view where they are float32."""
         return np.asarray(self.vectors[start:stop], dtype=np.float32)
 
+    def rows(self, rows: NDArray[np.int64]) -> Matrix:
+        """Single rows by number, as they are, [rows, dim]."""
+        return np.asarray(self.vectors[rows], dtype=np.float32)
+
     def check(self, rows: Matrix, start: int) -> None:
         """Raise NumericalError if one of `rows`, of which the first is `start`, is not finite."""
         finite = np.isfinite(rows).all(axis=1)
@@ -72,8 +76,8 @@ class Blocks:
         return found
 
     def pick(self, rows: NDArray[np.int64]) -> Matrix:
-        """Single rows by number, [rows, dim]."""
-        found = np.asarray(self.vectors[rows], dtype=np.float32)
+        """Single rows by number, scaled, [rows, dim]."""
+        found = self.rows(rows)
         self._scale(found, found)
         return found
 

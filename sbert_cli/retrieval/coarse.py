@@ -112,14 +112,17 @@ def limits_of(least: Doubles, dtype: torch.dtype) -> NDArray[np.int16] | Matrix:
 class Sieve:
     """Finds what may reach the limits; owns the buffers of one number type."""
 
-    def __init__(self, dtype: torch.dtype, rows: int, dim: int, columns: int) -> None:
-        self.dtype = dtype
-        self._block = torch.empty((rows, dim), dtype=dtype)
+    def __init__(self, dtype: torch.dtype, rows: int, columns: int) -> None:
+        self.dtype, self.rows = dtype, rows
+        self._block = torch.empty(0, dtype=dtype)
         self._products = torch.empty(-(-rows // STRIP) * STRIP * columns, dtype=dtype)
 
     def convert(self, block: Operand) -> torch.Tensor:
         """The rows of `block`, valid until the next call."""
-        return block.to(self.dtype, self._block[: len(block.rows)])
+        height, dim = block.rows.shape
+        if not len(self._block):
+            self._block = torch.empty((self.rows, dim), dtype=self.dtype)
+        return block.to(self.dtype, self._block[:height])
 
     def find(
         self, rows: torch.Tensor, columns: torch.Tensor, least: Doubles, most: int

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sbert_cli.errors import UsageError
 from sbert_cli.retrieval.blocks import Blocks, Matrix
 from sbert_cli.retrieval.coarse import Doubles, Operand, Sieve, error_bounds, operand, precisions
+from sbert_cli.retrieval.keys import falling, joined
 
 BLOCK = 8_192  # rows of the corpus scored at a time,
 FIRST = 2_048  # fewer while the best are not known well,
@@ -71,8 +72,7 @@ def search(queries: NDArray[Any], corpus: NDArray[Any], top_k: int, score: str =
 
 def _search(parts: list[_Part], blocks: Blocks, columns: int) -> None:
     """One pass over the corpus for all `parts`, of so many queries at most."""
-    dim = blocks.vectors.shape[1]
-    sieves = [Sieve(dtype, BLOCK, dim, columns) for dtype in precisions(columns)]
+    sieves = [Sieve(dtype, BLOCK, columns) for dtype in precisions(columns)]
     for start, stop in _spans(len(blocks)):
         block = operand(blocks, start, stop)
         converted = [sieve.convert(block) for sieve in sieves[:1]]
@@ -140,7 +140,8 @@ class _Part:
             some = slice(first, first + SCORED)
             pairs = self.exact[queries[some]], blocks.exact(rows[some])
             # Not a matrix product: each sum is formed alone, so that equal vectors tie.
-            scores[some] = np.einsum("ij,ij->i", *pairs)
+            with np.errstate(over="ignore"):
+                scores[some] = np.einsum("ij,ij->i", *pairs)
         return scores
 
     def scan(self, blocks: Blocks, start: int, stop: int, todo: Rows) -> None:
@@ -151,7 +152,8 @@ class _Part:
         step = max(1, CELLS // len(block))
         for first in range(0, len(todo), step):
             some = todo[first : first + step]
-            found = (self.exact[some] @ block.T).astype(np.float32)
+            with np.errstate(over="ignore"):
+                found = (self.exact[some] @ block.T).astype(np.float32)
             columns = _best_columns(found, min(self.rows.shape[1], len(block)))
             queries = np.repeat(some, columns.shape[1])
             self._add(queries, columns.reshape(-1) + start, _at(found, columns).reshape(-1))
@@ -176,22 +178,11 @@ class _Part:
         rows = np.concatenate([self.rows[some].reshape(-1), rows])
         scores = np.concatenate([self.scores[some].reshape(-1), scores])
         # A stable sort keeps the lower row first among equal scores.
-        order = np.argsort(owner_and_falling(owner, scores), kind="stable")
+        order = np.argsort(joined(owner, falling(scores)), kind="stable")
         counts = np.bincount(owner)
         first = np.cumsum(counts) - counts
         best = order[first[:, None] + np.arange(top_k)]
         self.rows[some], self.scores[some] = rows[best], scores[best]
-
-
-def owner_and_falling(owner: NDArray[Any], scores: Matrix) -> NDArray[np.uint64]:
-    """Integers that sort by owner, then by falling score: faster than sorting by two arrays."""
-    bits = (scores + np.float32(0)).view(np.int32)  # + 0 makes one zero of two
-    # The bits of positive floats rise with them; those of negative ones fall.
-    falling = ~(bits ^ ((bits >> 31) & 0x7FFFFFFF) ^ -0x80000000)
-    keys = np.empty((len(owner), 2), dtype="<u4")
-    keys[:, 0], keys[:, 1] = falling.view(np.uint32), owner
-    result: NDArray[np.uint64] = keys.view("<u8")[:, 0]
-    return result
 
 
 def _at(found: Matrix, columns: Rows) -> Matrix:
