@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sbert_cli.errors import UsageError
 from sbert_cli.retrieval.blocks import Blocks, Matrix
 from sbert_cli.retrieval.keys import falling, joined
 from sbert_cli.retrieval.likely import Wanted, likely_pairs
-from sbert_cli.retrieval.search import search
+from sbert_cli.retrieval.search import best_columns, search
 
 GUESSED = 4_096  # rows from which a guess of the lowest score is tried first
 TILE_ROWS, TILE_COLUMNS = 1_024, 8_192
@@ -179,8 +178,9 @@ class _Found:
     def _neighbours(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which candidates count for certain, and which may yet; raises the bars on the way."""
         size = len(self.left)
-        owner = np.concatenate([self.left, self.right])
-        order = np.argsort(joined(owner, np.tile(falling(self.scores), 2)))
+        # Candidates come by rising rows on both sides: a stable sort breaks ties by row.
+        owner = np.concatenate([self.right, self.left])
+        order = np.argsort(joined(owner, np.tile(falling(self.scores), 2)), kind="stable")
         ordered = owner[order]
         starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
         starts = np.concatenate([np.zeros(min(1, size), dtype=starts.dtype), starts])
@@ -194,14 +194,12 @@ class _Found:
 
 
 def _among_best(tile: Matrix, top_k: int) -> NDArray[np.bool_]:
-    """Which cells are among the `top_k` best of their row or of their column."""
-    scores = torch.from_numpy(tile)
-    best = torch.zeros(tile.shape, dtype=torch.bool)
-    for dim in (0, 1):
-        size = min(top_k, tile.shape[dim])
-        best.scatter_(dim, scores.topk(size, dim=dim, sorted=False).indices, value=True)
-    result: NDArray[np.bool_] = best.numpy()
-    return result
+    """Which cells are among the `top_k` best of their row or of their column; ties by place."""
+    best = np.zeros(tile.shape, dtype=bool)
+    np.put_along_axis(best, best_columns(tile, min(top_k, tile.shape[1])), True, axis=1)
+    turned = best_columns(np.ascontiguousarray(tile.T), min(top_k, len(tile)))
+    np.put_along_axis(best.T, turned, True, axis=1)
+    return best
 
 
 def _finish(blocks: Blocks, found: _Found, min_score: float | None) -> Pairs:

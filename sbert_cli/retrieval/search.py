@@ -128,7 +128,7 @@ class _Part:
             asked = asked[torch.from_numpy(todo)]
         largest = float(source.lengths.max(initial=0))
         errors = error_bounds(self.operand.lengths[todo], largest, block.shape[1], dtype)
-        least = self.scores[todo, -1] - errors
+        least = np.where(np.isinf(errors), -np.inf, self.scores[todo, -1]) - errors
         row, column, crowded = sieve.find(block, asked, least, len(block) // SHARE)
         self._add(todo[column], row + start, self._score(blocks, todo[column], row + start))
         left: Rows = todo[crowded]
@@ -154,7 +154,7 @@ class _Part:
             some = todo[first : first + step]
             with np.errstate(over="ignore"):
                 found = (self.exact[some] @ block.T).astype(np.float32)
-            columns = _best_columns(found, min(self.rows.shape[1], len(block)))
+            columns = best_columns(found, min(self.rows.shape[1], len(block)))
             queries = np.repeat(some, columns.shape[1])
             self._add(queries, columns.reshape(-1) + start, _at(found, columns).reshape(-1))
 
@@ -189,7 +189,7 @@ def _at(found: Matrix, columns: Rows) -> Matrix:
     return np.take_along_axis(found, columns, axis=1)
 
 
-def _best_columns(found: Matrix, width: int) -> Rows:
+def best_columns(found: Matrix, width: int) -> Rows:
     """The `width` best columns of each row of `found`, in rising order; ties by lower column."""
     best = torch.from_numpy(found).topk(width, sorted=False)
     columns = np.sort(best.indices.numpy(), axis=1)
