@@ -141,7 +141,8 @@ def _above(
         vectors[start : start + RIGHT] = part.to(dtype)
         lengths[start : start + RIGHT] = part.lengths
     sieve = Sieve(dtype, RIGHT, min(LEFT, rows))
-    parts, size = [], 0
+    parts: list[Found] = []
+    size = 0
     for start in range(0, rows, LEFT):
         stop = min(start + LEFT, rows)
         for first in range(start, rows, RIGHT):
@@ -151,8 +152,8 @@ def _above(
             if crowded.any():
                 return None
             upper = right + first > left + start
-            part = _scored(blocks, scale, left[upper] + start, right[upper] + first)
-            parts.append(part.take(part.scores >= guess))
+            found = _scored(blocks, scale, left[upper] + start, right[upper] + first)
+            parts.append(found.take(found.scores >= guess))
             size += len(parts[-1].left)
             if size > most:
                 return None

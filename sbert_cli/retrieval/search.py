@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sbert_cli.errors import UsageError
 from sbert_cli.retrieval.blocks import Blocks, Matrix
-from sbert_cli.retrieval.coarse import Doubles, Operand, Sieve, error_bounds, operand, precisions
+from sbert_cli.retrieval.coarse import Operand, Sieve, error_bounds, operand, precisions
 from sbert_cli.retrieval.keys import falling, joined
 
 BLOCK = 8_192  # rows of the corpus scored at a time,
@@ -154,15 +154,18 @@ class _Part:
             some = todo[first : first + step]
             with np.errstate(over="ignore"):
                 found = (self.exact[some] @ block.T).astype(np.float32)
+            better = (found > self.scores[some, -1:]).any(axis=1)
+            some, found = some[better], found[better]
             columns = best_columns(found, min(self.rows.shape[1], len(block)))
+            scores = np.take_along_axis(found, columns, axis=1)
             queries = np.repeat(some, columns.shape[1])
-            self._add(queries, columns.reshape(-1) + start, _at(found, columns).reshape(-1))
+            self._add(queries, columns.reshape(-1) + start, scores.reshape(-1))
 
     def _add(self, queries: Rows, rows: Rows, scores: Matrix) -> None:
         # A later row of the same score comes after those there.
         better = scores > self.scores[queries, -1]
         self._new.append((queries[better], rows[better], scores[better]))
-        self._waiting += np.count_nonzero(better)
+        self._waiting += int(np.count_nonzero(better))
         if 2 * self._waiting > self.rows.size:
             self.merge()
 
@@ -183,10 +186,6 @@ class _Part:
         first = np.cumsum(counts) - counts
         best = order[first[:, None] + np.arange(top_k)]
         self.rows[some], self.scores[some] = rows[best], scores[best]
-
-
-def _at(found: Matrix, columns: Rows) -> Matrix:
-    return np.take_along_axis(found, columns, axis=1)
 
 
 def best_columns(found: Matrix, width: int) -> Rows:
