@@ -21,6 +21,7 @@ SCORES = ("cosine", "dot")
 # A whole number of these rows: a matrix product treats its ragged end differently in the last
 # bit, and equal vectors would not tie.
 LANES = 64
+SCORED = 256  # pairs scored at a time: what they need stays near the core
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,19 @@ class Blocks:
             lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
             found /= np.where(lengths > 0, lengths, 1)[:, None]
         return found
+
+    def score_pairs(
+        self, asked: NDArray[np.float64], places: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> Matrix:
+        """The score of each of `rows` with the vector at its place in `asked`, from `exact`."""
+        scores = np.empty(len(rows), dtype=np.float32)
+        for start in range(0, len(rows), SCORED):
+            part = slice(start, start + SCORED)
+            pairs = asked[places[part]], self.exact(rows[part])
+            # Not a matrix product: each sum is formed alone, so that equal vectors tie.
+            with np.errstate(over="ignore"):
+                scores[part] = np.einsum("ij,ij->i", *pairs)
+        return scores
 
     def pick(self, rows: NDArray[np.int64]) -> Matrix:
         """Single rows by number, scaled, [rows, dim]."""

@@ -24,7 +24,6 @@ FIRST = 2_048  # fewer while the best are not known well,
 QUERIES = 1_024  # for so many queries
 GROUP = 16_384  # queries that share one pass over the corpus
 SHARE = 128  # a block with more than one candidate of so many rows is scored in full instead
-SCORED = 256  # candidates scored at a time: what they need stays near the core
 CELLS = 1 << 21  # scores in double precision at a time
 
 Rows = NDArray[np.int64]
@@ -130,19 +129,10 @@ class _Part:
         errors = error_bounds(self.operand.lengths[todo], largest, block.shape[1], dtype)
         least = np.where(np.isinf(errors), -np.inf, self.scores[todo, -1]) - errors
         row, column, crowded = sieve.find(block, asked, least, len(block) // SHARE)
-        self._add(todo[column], row + start, self._score(blocks, todo[column], row + start))
+        queries, rows = todo[column], row + start
+        self._add(queries, rows, blocks.score_pairs(self.exact, queries, rows))
         left: Rows = todo[crowded]
         return left
-
-    def _score(self, blocks: Blocks, queries: Rows, rows: Rows) -> Matrix:
-        scores = np.empty(len(rows), dtype=np.float32)
-        for first in range(0, len(rows), SCORED):
-            some = slice(first, first + SCORED)
-            pairs = self.exact[queries[some]], blocks.exact(rows[some])
-            # Not a matrix product: each sum is formed alone, so that equal vectors tie.
-            with np.errstate(over="ignore"):
-                scores[some] = np.einsum("ij,ij->i", *pairs)
-        return scores
 
     def scan(self, blocks: Blocks, start: int, stop: int, todo: Rows) -> None:
         """Score all rows of a block in double precision for the queries `todo`."""
