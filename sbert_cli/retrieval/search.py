@@ -23,7 +23,8 @@ BLOCK = 8_192  # rows of the corpus scored at a time,
 FIRST = 2_048  # fewer while the best are not known well,
 QUERIES = 1_024  # for so many queries
 GROUP = 16_384  # queries that share one pass over the corpus
-SHARE = 128  # a block with more than one candidate of so many rows is scored in full instead
+FEW, LONGER = 16, 4  # for as few queries blocks are so many times longer
+SHARE = 256  # a block with more than one candidate of so many rows is scored in full instead
 CELLS = 1 << 21  # scores in double precision at a time
 
 Rows = NDArray[np.int64]
@@ -71,14 +72,17 @@ def search(queries: NDArray[Any], corpus: NDArray[Any], top_k: int, score: str =
 
 def _search(parts: list[_Part], blocks: Blocks, columns: int) -> None:
     """One pass over the corpus for all `parts`, of so many queries at most."""
-    sieves = [Sieve(dtype, BLOCK, columns) for dtype in precisions(columns)]
-    for start, stop in _spans(len(blocks)):
+    length = BLOCK * (LONGER if columns <= FEW else 1)
+    sieves = [Sieve(dtype, length, columns) for dtype in precisions(columns)]
+    # Before so many rows too many of a block are among the best.
+    known = parts[0].rows.shape[1] * SHARE
+    for start, stop in _spans(len(blocks), length):
         block = operand(blocks, start, stop)
-        converted = [sieve.convert(block) for sieve in sieves[:1]]
+        converted: list[torch.Tensor] = []
         for part in parts:
             todo = np.arange(len(part.rows))
             for place, sieve in enumerate(sieves):
-                if not start or not len(todo):
+                if start < known or not len(todo):
                     break
                 if place == len(converted):
                     converted.append(sieve.convert(block))
@@ -88,11 +92,11 @@ def _search(parts: list[_Part], blocks: Blocks, columns: int) -> None:
         part.merge()
 
 
-def _spans(rows: int) -> Iterator[tuple[int, int]]:
+def _spans(rows: int, length: int) -> Iterator[tuple[int, int]]:
     """Starts and stops of blocks: the more rows are behind, the fewer of the next count."""
     start = 0
     while start < rows:
-        stop = min(start + min(BLOCK, max(FIRST, start)), rows)
+        stop = min(start + min(length, max(FIRST, start)), rows)
         yield start, stop
         start = stop
 
@@ -144,12 +148,13 @@ class _Part:
             some = todo[first : first + step]
             with np.errstate(over="ignore"):
                 found = (self.exact[some] @ block.T).astype(np.float32)
-            better = (found > self.scores[some, -1:]).any(axis=1)
-            some, found = some[better], found[better]
-            columns = best_columns(found, min(self.rows.shape[1], len(block)))
-            scores = np.take_along_axis(found, columns, axis=1)
-            queries = np.repeat(some, columns.shape[1])
-            self._add(queries, columns.reshape(-1) + start, scores.reshape(-1))
+            better = found > self.scores[some, -1:]
+            if np.count_nonzero(better) > 2 * self.rows.shape[1] * len(some):
+                columns = best_columns(found, min(self.rows.shape[1], len(block)))
+                better = np.zeros(found.shape, dtype=bool)
+                np.put_along_axis(better, columns, True, axis=1)
+            query, row = np.divmod(np.flatnonzero(better), len(block))
+            self._add(some[query], row + start, found[query, row])
 
     def _add(self, queries: Rows, rows: Rows, scores: Matrix) -> None:
         # A later row of the same score comes after those there.
