@@ -83,10 +83,14 @@ class Blocks:
         scores = np.empty(len(rows), dtype=np.float32)
         for start in range(0, len(rows), SCORED):
             part = slice(start, start + SCORED)
-            pairs = asked[places[part]], self.exact(rows[part])
+            found = self.rows(rows[part]).astype(np.float64)
             # Not a matrix product: each sum is formed alone, so that equal vectors tie.
+            sums = np.einsum("ij,ij->i", asked[places[part]], found)
+            if self.score == "cosine":
+                lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
+                sums /= np.where(lengths > 0, lengths, 1)
             with np.errstate(over="ignore"):
-                scores[part] = np.einsum("ij,ij->i", *pairs)
+                scores[part] = sums
         return scores
 
     def pick(self, rows: NDArray[np.int64]) -> Matrix:
