@@ -21,6 +21,7 @@ SCORES = ("cosine", "dot")
 # A whole number of these rows: a matrix product treats its ragged end differently in the last
 # bit, and equal vectors would not tie.
 LANES = 64
+SCORED = 256  # pairs scored at a time: what they need stays near the core
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,52 @@ class Blocks:
         self._scale(rows, padded[: len(rows)])
         bad = ~np.isfinite(padded.sum(axis=1))
         if bad.any():
-            self._refuse(rows, start)
+            self.check(rows, start)
         return padded
 
+    def raw(self, start: int, stop: int) -> Matrix:
+        """Rows `start` to `stop` as they are, a view where they are float32."""
+        return np.asarray(self.vectors[start:stop], dtype=np.float32)
+
+    def rows(self, rows: NDArray[np.int64]) -> Matrix:
+        """Single rows by number, as they are, [rows, dim]."""
+        return np.asarray(self.vectors[rows], dtype=np.float32)
+
+    def check(self, rows: Matrix, start: int) -> None:
+        """Raise NumericalError if one of `rows`, of which the first is `start`, is not finite."""
+        finite = np.isfinite(rows).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            raise NumericalError(f"the vector of row {row} holds NaN or infinity")
+
+    def exact(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float64]:
+        """Rows scaled in double precision, [rows, dim]; neither overflows nor depends on others."""
+        found = np.asarray(self.vectors[rows], dtype=np.float32).astype(np.float64)
+        if self.score == "cosine":
+            lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
+            found /= np.where(lengths > 0, lengths, 1)[:, None]
+        return found
+
+    def score_pairs(
+        self, asked: NDArray[np.float64], places: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> Matrix:
+        """The score of each of `rows` with the vector at its place in `asked`, from `exact`."""
+        scores = np.empty(len(rows), dtype=np.float32)
+        for start in range(0, len(rows), SCORED):
+            part = slice(start, start + SCORED)
+            found = self.rows(rows[part]).astype(np.float64)
+            # Not a matrix product: each sum is formed alone, so that equal vectors tie.
+            sums = np.einsum("ij,ij->i", asked[places[part]], found)
+            if self.score == "cosine":
+                lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
+                sums /= np.where(lengths > 0, lengths, 1)
+            with np.errstate(over="ignore"):
+                scores[part] = sums
+        return scores
+
     def pick(self, rows: NDArray[np.int64]) -> Matrix:
-        """Single rows by number, [rows, dim]."""
-        found = np.asarray(self.vectors[rows], dtype=np.float32)
+        """Single rows by number, scaled, [rows, dim]."""
+        found = self.rows(rows)
         self._scale(found, found)
         return found
 
@@ -67,9 +108,3 @@ class Blocks:
             unit(rows, out)
         else:
             out[:] = rows
-
-    def _refuse(self, rows: Matrix, start: int) -> None:
-        finite = np.isfinite(rows).all(axis=1)
-        if not finite.all():
-            row = start + int(np.argmin(finite))
-            raise NumericalError(f"the vector of row {row} holds NaN or infinity")

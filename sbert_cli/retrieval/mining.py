@@ -1,6 +1,7 @@
 """Pairs most alike among many vectors: every two rows compared once, in bounded memory.
 
-Only the upper triangle of the table of scores is computed, tile by tile.
+Only the upper triangle of the table of scores is computed, tile by tile; where a guess of the
+lowest score holds (likely.py), with products of low precision.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sbert_cli.errors import UsageError
 from sbert_cli.retrieval.blocks import Blocks, Matrix
-from sbert_cli.retrieval.search import search
+from sbert_cli.retrieval.keys import falling, joined
+from sbert_cli.retrieval.likely import Wanted, likely_pairs
+from sbert_cli.retrieval.search import best_columns, search
 
+GUESSED = 4_096  # rows from which a guess of the lowest score is tried first
 TILE_ROWS, TILE_COLUMNS = 1_024, 8_192
 CANDIDATES = 1 << 20  # so many new ones are taken before they are weeded out
 NEIGHBOURS = 1 << 26  # rows × top_k from which a bound is sought before the triangle
@@ -80,6 +83,10 @@ def mine(
         if value < 1:
             raise UsageError(f"{key} must be at least 1, not {value}")
     rows = len(blocks)
+    wanted = Wanted(min(top_k, max(1, rows - 1)), max_pairs, min_score)
+    pairs, heard = likely_pairs(blocks, wanted, advance) if rows >= GUESSED else (None, 0)
+    if pairs is not None:
+        return Pairs(pairs.left, pairs.right, pairs.scores)
     found = _Found(rows, min(top_k, max(1, rows - 1)), max_pairs)
     slack = NEAR * _longest(blocks) ** 2
     if min_score is not None:
@@ -94,7 +101,7 @@ def mine(
             tile = (upper @ blocks.take(first, last).T)[: stop - start, : last - first]
             found.add(tile, start, first)
         found.finished = stop
-        advance(stop - start)
+        advance(max(0, stop - max(start, heard)))
     found.weed()
     return _finish(blocks, found, min_score)
 
@@ -171,8 +178,9 @@ class _Found:
     def _neighbours(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which candidates count for certain, and which may yet; raises the bars on the way."""
         size = len(self.left)
-        owner = np.concatenate([self.left, self.right])
-        order = np.argsort(_keys(owner, self.scores))
+        # Candidates come by rising rows on both sides: a stable sort breaks ties by row.
+        owner = np.concatenate([self.right, self.left])
+        order = np.argsort(joined(owner, np.tile(falling(self.scores), 2)), kind="stable")
         ordered = owner[order]
         starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
         starts = np.concatenate([np.zeros(min(1, size), dtype=starts.dtype), starts])
@@ -185,29 +193,13 @@ class _Found:
         return final[:size] | final[size:], near[:size] | near[size:]
 
 
-def _keys(owner: NDArray[np.int32], scores: Matrix) -> NDArray[np.uint64]:
-    """Integers that sort by owner, then by falling score; the scores are those of both halves.
-
-    Faster than sorting by two arrays.
-    """
-    bits = (scores + np.float32(0)).view(np.int32)  # + 0 makes one zero of two
-    # The bits of positive floats rise with them; those of negative ones fall.
-    falling = ~(bits ^ ((bits >> 31) & 0x7FFFFFFF) ^ -0x80000000)
-    keys = np.empty((len(owner), 2), dtype="<u4")
-    keys[:, 0], keys[:, 1] = np.tile(falling.view(np.uint32), 2), owner
-    result: NDArray[np.uint64] = keys.view("<u8")[:, 0]
-    return result
-
-
 def _among_best(tile: Matrix, top_k: int) -> NDArray[np.bool_]:
-    """Which cells are among the `top_k` best of their row or of their column."""
-    scores = torch.from_numpy(tile)
-    best = torch.zeros(tile.shape, dtype=torch.bool)
-    for dim in (0, 1):
-        size = min(top_k, tile.shape[dim])
-        best.scatter_(dim, scores.topk(size, dim=dim, sorted=False).indices, value=True)
-    result: NDArray[np.bool_] = best.numpy()
-    return result
+    """Which cells are among the `top_k` best of their row or of their column; ties by place."""
+    best = np.zeros(tile.shape, dtype=bool)
+    np.put_along_axis(best, best_columns(tile, min(top_k, tile.shape[1])), True, axis=1)
+    turned = best_columns(np.ascontiguousarray(tile.T), min(top_k, len(tile)))
+    np.put_along_axis(best.T, turned, True, axis=1)
+    return best
 
 
 def _finish(blocks: Blocks, found: _Found, min_score: float | None) -> Pairs:

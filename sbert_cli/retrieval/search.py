@@ -1,10 +1,12 @@
 """Exact nearest neighbours: block by block over a corpus that may be a memory map.
 
-The result depends neither on the size of the blocks nor on the order of the threads.
+Products of low precision find the few rows that may count; these are scored in double precision,
+each alone, so that the result depends on no size of a block and no order of threads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +16,16 @@ from numpy.typing import NDArray
 
 from sbert_cli.errors import UsageError
 from sbert_cli.retrieval.blocks import Blocks, Matrix
+from sbert_cli.retrieval.coarse import Operand, Sieve, error_bounds, operand, precisions
+from sbert_cli.retrieval.keys import falling, joined
 
-BLOCK = 16_384  # rows of the corpus scored at a time,
-QUERIES = 256  # for so many queries: 16 MB of scores stay near the core
+BLOCK = 8_192  # rows of the corpus scored at a time,
+FIRST = 2_048  # fewer while the best are not known well,
+QUERIES = 1_024  # for so many queries
 GROUP = 16_384  # queries that share one pass over the corpus
-# Candidates beyond top_k, and the difference of scores that is mere rounding of a product in
-# float32: scores that near are computed again, so that ties are found and broken by row.
-SPARE, NEAR = 16, 1e-6
-CELLS = 1 << 22  # numbers gathered at a time while computing again
+FEW, LONGER = 16, 4  # for as few queries blocks are so many times longer
+SHARE = 256  # a block with more than one candidate of so many rows is scored in full instead
+CELLS = 1 << 21  # scores in double precision at a time
 
 Rows = NDArray[np.int64]
 
@@ -48,69 +52,138 @@ def search(queries: NDArray[Any], corpus: NDArray[Any], top_k: int, score: str =
     if top_k < 1:
         raise UsageError(f"top_k must be at least 1, not {top_k}")
     top_k = min(top_k, len(corpus))
-    parts = [
-        _search(asked.take(start, start + GROUP)[: min(GROUP, len(asked) - start)], blocks, top_k)
-        for start in range(0, len(asked), GROUP)
-    ]
-    if not parts:
-        empty = (0, top_k)
+    parts: list[_Part] = []
+    for start in range(0, len(asked), GROUP):
+        stop = min(start + GROUP, len(asked))
+        group = [
+            _Part(asked, first, min(first + QUERIES, stop), top_k)
+            for first in range(start, stop, QUERIES)
+        ]
+        _search(group, blocks, min(QUERIES, stop - start))
+        parts += group
+    if not parts or not top_k:
+        empty = (len(asked), top_k)
         return Hits(np.empty(empty, np.int64), np.empty(empty, np.float32))
-    rows, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Hits(rows, scores)
+    return Hits(
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+    )
 
 
-def _search(asked: Matrix, blocks: Blocks, top_k: int) -> tuple[Rows, Matrix]:
-    """Rows and scores of one group of queries, [queries, top_k] each."""
-    width = min(top_k + SPARE, len(blocks))
-    rows = np.full((len(asked), width), -1, dtype=np.int64)
-    scores = np.full((len(asked), width), -np.inf, dtype=np.float32)
-    largest = 0.0
-    for start in range(0, len(blocks), BLOCK):
-        stop = min(start + BLOCK, len(blocks))
-        block = blocks.take(start, stop)
-        largest = max(largest, blocks.largest(block))
-        for first in range(0, len(asked), QUERIES):
-            part = slice(first, first + QUERIES)
-            found = (asked[part] @ block.T)[:, : stop - start]
-            _merge(rows[part], scores[part], found, start)
-    near = NEAR * largest * np.linalg.norm(asked, axis=1)
-    # Gaps from the best to the first beyond top_k; where one is mere rounding, order is not known.
-    unsure = np.flatnonzero((-np.diff(scores[:, : top_k + 1]) <= near[:, None]).any(axis=1))
-    step = max(1, CELLS // max(1, width * asked.shape[1]))
-    for first in range(0, len(unsure), step):
-        few = unsure[first : first + step]
-        rows[few], scores[few] = _order(asked[few], blocks, rows[few])
-    return rows[:, :top_k], scores[:, :top_k]
+def _search(parts: list[_Part], blocks: Blocks, columns: int) -> None:
+    """One pass over the corpus for all `parts`, of so many queries at most."""
+    length = BLOCK * (LONGER if columns <= FEW else 1)
+    sieves = [Sieve(dtype, length, columns) for dtype in precisions(columns)]
+    # Before so many rows too many of a block are among the best.
+    known = parts[0].rows.shape[1] * SHARE
+    for start, stop in _spans(len(blocks), length):
+        block = operand(blocks, start, stop)
+        converted: list[torch.Tensor] = []
+        for part in parts:
+            todo = np.arange(len(part.rows))
+            for place, sieve in enumerate(sieves):
+                if start < known or not len(todo):
+                    break
+                if place == len(converted):
+                    converted.append(sieve.convert(block))
+                todo = part.sift(sieve, converted[place], block, blocks, start, todo)
+            part.scan(blocks, start, stop, todo)
+    for part in parts:
+        part.merge()
 
 
-def _merge(rows: Rows, scores: Matrix, found: Matrix, start: int) -> None:
-    """Put what is better in `found` [queries, block] into the running best, in place."""
-    width = rows.shape[1]
-    better = found > scores[:, -1:]
-    counts = np.count_nonzero(better, axis=1)
-    most = int(counts.max(initial=0))
-    if not most:
-        return
-    if most <= max(width, SPARE):
-        flat = np.flatnonzero(better)
-        owner, column = np.divmod(flat, found.shape[1])
-        place = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
-        columns = np.zeros((len(rows), most), dtype=np.int64)
-        values = np.full((len(rows), most), -np.inf, dtype=np.float32)
-        columns[owner, place] = column
-        values[owner, place] = found[owner, column]
-    else:
-        columns = _best_columns(found, min(width, found.shape[1]))
-        values = np.take_along_axis(found, columns, axis=1)
-    rows_both = np.concatenate([rows, columns + start], axis=1)
-    scores_both = np.concatenate([scores, values], axis=1)
-    # A stable sort keeps the lower row first among equal scores.
-    order = np.argsort(-scores_both, axis=1, kind="stable")[:, :width]
-    rows[:] = np.take_along_axis(rows_both, order, axis=1)
-    scores[:] = np.take_along_axis(scores_both, order, axis=1)
+def _spans(rows: int, length: int) -> Iterator[tuple[int, int]]:
+    """Starts and stops of blocks: the more rows are behind, the fewer of the next count."""
+    start = 0
+    while start < rows:
+        stop = min(start + min(length, max(FIRST, start)), rows)
+        yield start, stop
+        start = stop
 
 
-def _best_columns(found: Matrix, width: int) -> Rows:
+class _Part:
+    """Some of the queries and their best rows so far."""
+
+    def __init__(self, asked: Blocks, first: int, stop: int, top_k: int) -> None:
+        self.operand: Operand = operand(asked, first, stop)
+        self.exact = asked.exact(slice(first, stop))
+        self.rows = np.full((stop - first, top_k), -1, dtype=np.int64)
+        self.scores = np.full((stop - first, top_k), -np.inf, dtype=np.float32)
+        self._converted: dict[torch.dtype, torch.Tensor] = {}
+        self._new: list[tuple[Rows, Rows, Matrix]] = []  # queries, rows, scores
+        self._waiting = 0
+
+    def sift(
+        self,
+        sieve: Sieve,
+        block: torch.Tensor,
+        source: Operand,
+        blocks: Blocks,
+        start: int,
+        todo: Rows,
+    ) -> Rows:
+        """Take what may count of a block for the queries `todo`; those left were too many for."""
+        dtype = sieve.dtype
+        if dtype not in self._converted:
+            self._converted[dtype] = self.operand.to(dtype)
+        asked = self._converted[dtype]
+        if len(todo) < len(asked):
+            asked = asked[torch.from_numpy(todo)]
+        largest = float(source.lengths.max(initial=0))
+        errors = error_bounds(self.operand.lengths[todo], largest, block.shape[1], dtype)
+        least = np.where(np.isinf(errors), -np.inf, self.scores[todo, -1]) - errors
+        row, column, crowded = sieve.find(block, asked, least, len(block) // SHARE)
+        queries, rows = todo[column], row + start
+        self._add(queries, rows, blocks.score_pairs(self.exact, queries, rows))
+        left: Rows = todo[crowded]
+        return left
+
+    def scan(self, blocks: Blocks, start: int, stop: int, todo: Rows) -> None:
+        """Score all rows of a block in double precision for the queries `todo`."""
+        if not len(todo):
+            return
+        block = blocks.exact(slice(start, stop))
+        step = max(1, CELLS // len(block))
+        for first in range(0, len(todo), step):
+            some = todo[first : first + step]
+            with np.errstate(over="ignore"):
+                found = (self.exact[some] @ block.T).astype(np.float32)
+            better = found > self.scores[some, -1:]
+            if np.count_nonzero(better) > 2 * self.rows.shape[1] * len(some):
+                columns = best_columns(found, min(self.rows.shape[1], len(block)))
+                better = np.zeros(found.shape, dtype=bool)
+                np.put_along_axis(better, columns, True, axis=1)
+            query, row = np.divmod(np.flatnonzero(better), len(block))
+            self._add(some[query], row + start, found[query, row])
+
+    def _add(self, queries: Rows, rows: Rows, scores: Matrix) -> None:
+        # A later row of the same score comes after those there.
+        better = scores > self.scores[queries, -1]
+        self._new.append((queries[better], rows[better], scores[better]))
+        self._waiting += int(np.count_nonzero(better))
+        if 2 * self._waiting > self.rows.size:
+            self.merge()
+
+    def merge(self) -> None:
+        """Put what was added among the best."""
+        if not self._waiting:
+            return
+        queries, rows, scores = (np.concatenate(part) for part in zip(*self._new, strict=True))
+        self._new, self._waiting = [], 0
+        some, place = np.unique(queries, return_inverse=True)
+        top_k = self.rows.shape[1]
+        owner = np.concatenate([np.repeat(np.arange(len(some)), top_k), place])
+        rows = np.concatenate([self.rows[some].reshape(-1), rows])
+        scores = np.concatenate([self.scores[some].reshape(-1), scores])
+        # A stable sort keeps the lower row first among equal scores.
+        order = np.argsort(joined(owner, falling(scores)), kind="stable")
+        counts = np.bincount(owner)
+        first = np.cumsum(counts) - counts
+        best = order[first[:, None] + np.arange(top_k)]
+        self.rows[some], self.scores[some] = rows[best], scores[best]
+
+
+def best_columns(found: Matrix, width: int) -> Rows:
     """The `width` best columns of each row of `found`, in rising order; ties by lower column."""
     best = torch.from_numpy(found).topk(width, sorted=False)
     columns = np.sort(best.indices.numpy(), axis=1)
@@ -123,12 +196,3 @@ def _best_columns(found: Matrix, width: int) -> Rows:
         chosen = above | (equal & (equal.cumsum(axis=1) <= places[:, None]))
         columns[tied] = np.nonzero(chosen)[1].reshape(-1, width)
     return columns
-
-
-def _order(asked: Matrix, blocks: Blocks, rows: Rows) -> tuple[Rows, Matrix]:
-    """The candidates `rows` [queries, width] scored in double precision and put in order."""
-    vectors = blocks.pick(rows.reshape(-1)).reshape(*rows.shape, -1).astype(np.float64)
-    # Not a matrix product: each sum is formed alone, so that equal vectors have equal scores.
-    scores = np.einsum("qd,qwd->qw", asked.astype(np.float64), vectors).astype(np.float32)
-    order = np.lexsort((rows, -scores))
-    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)

@@ -1,0 +1,151 @@
+"""Which scores of two blocks may reach a limit: products of low precision whose error is bounded.
+
+Nothing that reaches its limit is missed; what is found has yet to be scored exactly.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sbert_cli.engine.similarity import LARGE, SMALL, unit
+from sbert_cli.retrieval.blocks import Blocks, Matrix
+
+STRIP = 32  # rows looked at together: most strips hold nothing
+HALF_WIDTH = 16  # columns of a product from which the conversion to bfloat16 pays
+NEAR_ONE = 2.0**-16  # lengths so near 1 are left as they are, and the bound is widened
+HUGE = 1e30  # products of such lengths may overflow
+
+Rows = NDArray[np.int64]
+Doubles = NDArray[np.float64]
+
+
+def precisions(columns: int) -> tuple[torch.dtype, ...]:
+    """The number types to try, cheapest first, for products with so many columns."""
+    # Without these units a product in bfloat16 is slower than one in float32.
+    if columns >= HALF_WIDTH and torch.cpu._is_amx_tile_supported():
+        return torch.bfloat16, torch.float32
+    return (torch.float32,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operand:
+    """Rows of one side of a product, and their lengths."""
+
+    rows: torch.Tensor  # float32 [rows, dim]
+    scale: torch.Tensor | None  # what each row is to be multiplied by, [rows, 1]
+    lengths: Matrix  # of the scaled rows, [rows]
+
+    def to(self, dtype: torch.dtype, out: torch.Tensor | None = None) -> torch.Tensor:
+        """The scaled rows as `dtype`, in `out` where a copy is needed."""
+        if self.scale is None and dtype == self.rows.dtype:
+            return self.rows
+        if out is None:
+            out = torch.empty(self.rows.shape, dtype=dtype)
+        if self.scale is None:
+            return out.copy_(self.rows)
+        return torch.mul(self.rows, self.scale, out=out)
+
+
+def operand(blocks: Blocks, start: int, stop: int) -> Operand:
+    """Rows `start` to `stop`. Raises NumericalError for a row that is not finite."""
+    rows = blocks.raw(start, stop)
+    lengths = torch.linalg.vector_norm(_tensor(rows), dim=1).numpy()
+    if not ((lengths > SMALL) & (lengths < LARGE)).all():
+        blocks.check(rows, start)
+        if blocks.score == "cosine":
+            rows = unit(rows)
+            lengths = torch.linalg.vector_norm(_tensor(rows), dim=1).numpy()
+    scale = None
+    off = np.abs(lengths - (lengths > 0))
+    if blocks.score == "cosine" and off.max(initial=0) > NEAR_ONE:
+        scale = torch.from_numpy(1 / np.where(lengths > 0, lengths, 1))[:, None]
+        lengths = (lengths > 0).astype(np.float32)
+    return Operand(_tensor(rows), scale, lengths)
+
+
+def _tensor(rows: Matrix) -> torch.Tensor:
+    """The same memory as a tensor; it is only read, so a map of a file will do."""
+    if rows.flags.writeable:
+        return torch.from_numpy(rows)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(rows)
+
+
+def error_bounds(lengths: Matrix, largest: float, dim: int, dtype: torch.dtype) -> Doubles:
+    """How far a product of rows may be from the exact score, for rows of `lengths` [rows].
+
+    `largest` is the length of the longest row of the other side. By |a·b - â·b̂| <= |a||b|(2u + u²)
+    where each number is off by a factor 1 ± u at most, and by the rounding of `dim` sums in float32
+    (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1), in twice its size.
+    Infinite where the product may overflow.
+    """
+    exact = dtype == torch.float32 and torch.get_float32_matmul_precision() == "highest"
+    roundoff = 0 if exact else 2.0**-8
+    relative = (2 + roundoff) * roundoff + (dim + 16) * 2.0**-23
+    tiny = dim * 2.0**-125  # numbers below the normal ones may count as zero
+    own = lengths.astype(np.float64)
+    safe = np.maximum(own, 1) * max(largest, 1) < HUGE
+    with np.errstate(invalid="ignore", over="ignore"):
+        bounds = (relative + 4 * NEAR_ONE) * own * largest + tiny * (1 + own + largest)
+    result: Doubles = np.where(safe, bounds, np.inf)
+    return result
+
+
+def limits_of(least: Doubles, dtype: torch.dtype) -> NDArray[np.int16] | Matrix:
+    """What products must reach, at least, where the true ones reach `least` [columns].
+
+    For bfloat16 its bits, which rise with positive numbers; any product reaches a limit below 0.
+    """
+    limits: Matrix = np.nextafter(least.astype(np.float32), np.float32(-np.inf))
+    if dtype == torch.float32:
+        return limits
+    bits: NDArray[np.int16] = (limits.view(np.int32) >> 16).astype(np.int16)
+    return np.where(limits > 0, bits, np.iinfo(np.int16).min)
+
+
+class Sieve:
+    """Finds what may reach the limits; owns the buffers of one number type."""
+
+    def __init__(self, dtype: torch.dtype, rows: int, columns: int) -> None:
+        self.dtype, self.rows = dtype, rows
+        self._block = torch.empty(0, dtype=dtype)
+        self._products = torch.empty(-(-rows // STRIP) * STRIP * columns, dtype=dtype)
+
+    def convert(self, block: Operand) -> torch.Tensor:
+        """The rows of `block`, valid until the next call."""
+        height, dim = block.rows.shape
+        if not len(self._block):
+            self._block = torch.empty((self.rows, dim), dtype=self.dtype)
+        return block.to(self.dtype, self._block[:height])
+
+    def find(
+        self, rows: torch.Tensor, columns: torch.Tensor, least: Doubles, most: int
+    ) -> tuple[Rows, Rows, NDArray[np.bool_]]:
+        """Row and column numbers of the products that may reach `least` [columns], row by row.
+
+        The third says for which columns there may be more than `most`; they have none here.
+        """
+        limits = limits_of(least, self.dtype)
+        height, width = len(rows), len(columns)
+        padded = -(-height // STRIP) * STRIP
+        products = self._products[: padded * width].view(padded, width)
+        torch.mm(rows, columns.T, out=products[:height])
+        products[height:] = -torch.inf
+        cells = products if self.dtype == torch.float32 else products.view(torch.int16)
+        cells = cells.view(-1, STRIP, width)
+        reached = cells.amax(1).numpy() >= limits
+        crowded = (np.count_nonzero(reached, axis=0) > most) | np.isneginf(least)
+        reached[:, crowded] = False
+        strip, column = np.divmod(np.flatnonzero(reached), width)
+        found = cells.numpy()[strip, :, column] >= limits[column][:, None]
+        which, place = np.divmod(np.flatnonzero(found), STRIP)
+        row, column = strip[which] * STRIP + place, column[which]
+        crowded |= np.bincount(column, minlength=width) > most
+        kept = ~crowded[column]
+        return row[kept], column[kept], crowded
