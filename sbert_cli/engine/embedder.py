@@ -59,6 +59,8 @@ class Embedder:
     ) -> None:
         self.output = output or Output()
         self.encoder = encoder.to(compute.device)
+        if not encoder.training:
+            encoder.eval()  # modules that were added later too
         for module in encoder.modules():
             if isinstance(module, Bert):
                 module.compiled = compute.compile

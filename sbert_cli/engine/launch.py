@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -31,13 +31,14 @@ def launch(count: int, command: Sequence[str]) -> None:
     ended it.
     """
     ranks: list[subprocess.Popen[bytes]] = []
-    with term_as_interrupt(ranks):
+    with term_as_interrupt(ranks, count) as stop:
         try:
             shared = {**os.environ, **_shared(count)}
             for rank in range(count):
                 own = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
                 stdin = subprocess.DEVNULL if rank else None
                 ranks.append(subprocess.Popen(command, env={**shared, **own}, stdin=stdin))
+            stop()
             _wait(ranks)
         finally:
             _end(ranks)
@@ -99,19 +100,33 @@ def _explain(codes: Sequence[int]) -> None:
 
 
 @contextmanager
-def term_as_interrupt(ranks: Sequence[subprocess.Popen[bytes]] = ()) -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does: no rank is left behind, no run seems to go on."""
+def term_as_interrupt(
+    ranks: Sequence[subprocess.Popen[bytes]] = (), count: int = 0
+) -> Iterator[Callable[[], None]]:
+    """SIGTERM ends the block as Ctrl-C does: no rank is left behind, no run seems to go on.
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    A signal that comes before there are `count` ranks is kept, as one of them may have begun and
+    not be known yet; the function that is given ends the block where there was one.
+    """
+    kept: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if len(ranks) < count:
+            kept.append(number)
+            return
         for each in ranks:  # Ctrl-C reaches them from the terminal
             each.terminate()
         signal.default_int_handler(number, frame)
 
+    def stop() -> None:
+        if kept:
+            end(kept[0], None)
+
     if threading.current_thread() is not threading.main_thread():
-        yield  # a signal cannot be caught here
+        yield stop  # a signal cannot be caught here
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, end)
     try:
-        yield
+        yield stop
     finally:
         signal.signal(signal.SIGTERM, before)
