@@ -75,7 +75,7 @@ ROWS = (
     ),
     Row(
         "gpu_train_nli",
-        "softmax loss, batch 16, ours in bf16, with saving",
+        "softmax loss, batch 16, ours in bf16",
         on_gpu(training(partial(nli, device="cuda"), 16, 200, 20, bf16=True)),
         {TRAINER: Goal(2, 4), HALF: Goal(2, 4)},
         repeats=3,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ class BareTraining:
         self.loss = their_loss(self.model, task).to(self.model.device)
 
     def run(self) -> list[float]:
-        """Train one epoch and save; gives the loss of every step."""
+        """Train one epoch, nothing saved; gives the loss of every step."""
         steps = len(self.task) // self.task.batch
         warm = int(np.ceil(WARM * steps))
         optimizer = torch.optim.AdamW(self._groups(), lr=RATE, fused=True)
@@ -40,8 +39,6 @@ class BareTraining:
             rate.step()
             optimizer.zero_grad()
             values.append(float(value.detach()))
-        with tempfile.TemporaryDirectory() as place:
-            self.model.save(place, create_model_card=False)
         return values
 
     def _value(self, rows: Any) -> Any:

@@ -31,12 +31,14 @@ class OurTraining:
         self.loss = loss.to(self.compute.device)
 
     def run(self) -> list[float]:
-        """Tokenise, train one epoch, save; gives the loss of every step."""
+        """Tokenise and train one epoch, nothing saved; gives the loss of every step."""
         from sbert_cli.report.run import RunFolder
 
         with tempfile.TemporaryDirectory() as place:
             folder = RunFolder("train", str(Path(place, "run")))
-            self._trainer(folder).fit()
+            trainer = self._trainer(folder)
+            trainer._keep = lambda step: None
+            trainer.fit()
             rows = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
         return [row["loss"] for row in rows if "loss" in row]
 

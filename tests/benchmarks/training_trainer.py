@@ -43,7 +43,6 @@ class TheirTraining:
 
         def run() -> None:
             trainer.train()
-            self.model.save(place.name, create_model_card=False)
             place.cleanup()
 
         return run
