@@ -28,8 +28,8 @@ class Product:
         plain: bool = False,
     ) -> None:
         """`plain` leaves the weights as torch's compiler takes them."""
-        weight = torch.cat([part.weight.detach() for part in parts]).to(dtype)
-        self.bias = torch.cat([part.bias.detach() for part in parts]).to(dtype)
+        weight = _joined([part.weight for part in parts], dtype)
+        self.bias = _joined([part.bias for part in parts], dtype)
         self.activation = activation
         self.packed = not plain and can_pack(weight)
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight) if self.packed else weight
@@ -63,6 +63,12 @@ class Product:
         elif self.activation:
             made = F.gelu(made, approximate="tanh" if self.activation == "gelu_new" else "none")
         return made if plus is None else made + plus
+
+
+def _joined(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """The tensors one below the other, as `dtype`; a single one is not copied."""
+    whole = parts[0].detach() if len(parts) == 1 else torch.cat([p.detach() for p in parts])
+    return whole.to(dtype)
 
 
 def can_pack(weight: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""Rows about training: the same rows in the same order, from texts to the last step; nothing is saved.
+"""Rows about training: the same rows in the same order, from texts to the last step, unsaved.
 
 Against the trainer of sentence-transformers, where the packages it needs are here, and against a
 bare loop over their model, which does less than a trainer.
