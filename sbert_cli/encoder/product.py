@@ -75,6 +75,12 @@ def can_pack(weight: Tensor) -> bool:
     """Whether this torch and this CPU compute products with packed weights in this precision."""
     if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
         return False
-    return torch._C._has_mkldnn and all(
-        hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise")
+    measured = torch.backends.cpu.get_cpu_capability().startswith("AVX")  # on ARM never
+    return (
+        measured
+        and torch._C._has_mkldnn
+        and all(
+            hasattr(torch.ops.mkldnn, name)
+            for name in ("_reorder_linear_weight", "_linear_pointwise")
+        )
     )
