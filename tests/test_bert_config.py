@@ -67,9 +67,13 @@ def test_another_architecture_is_the_librarys(tmp_path: Path) -> None:
 
 def test_loading_a_model_of_the_library_warns_of_nothing(tmp_path: Path) -> None:
     folder = changed(tmp_path / "m", "albert")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        load_folder(folder)
+    torch.set_warn_always(True)  # torch says most things once a process
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            load_folder(folder)
+    finally:
+        torch.set_warn_always(False)
 
 
 @pytest.mark.parametrize(

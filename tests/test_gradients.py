@@ -100,7 +100,8 @@ def test_only_large_tables_give_rows() -> None:
 def same(one: Weights, other: Weights, limit: float = 1e-7) -> None:
     assert one.keys() == other.keys()
     for name, value in one.items():
-        np.testing.assert_allclose(value, other[name], rtol=0, atol=limit, err_msg=name)
+        # Beside 1 the next number of single precision is further away than the limit.
+        np.testing.assert_allclose(value, other[name], rtol=3e-7, atol=limit, err_msg=name)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adamw_2020"])
@@ -144,5 +145,5 @@ def test_two_ranks_with_a_large_table_are_one(
     launch(2, [sys.executable, "-m", "tests.table_worker", str(tmp_path)])
     one = trained(with_large_table(), tmp_path / "one")
     first, second = (dict(np.load(tmp_path / f"{rank}.npz")) for rank in (0, 1))
-    same(first, second, 0)
+    assert all(np.array_equal(first[name], second[name]) for name in one)
     same(first, one, 2e-6)
