@@ -107,15 +107,18 @@ def test_gradient_is_that_of_small_steps(rate: float) -> None:
     assert torch.autograd.gradcheck(attend, (qkv,))
 
 
-def test_a_gradient_that_is_no_block_of_memory_is_taken() -> None:
-    runs, qkv = runs_of([2, 2, 3]), random_qkv([2, 2, 3]).requires_grad_()
-    found = DroppedAttention.apply(qkv, runs, 2, 0.0)
-    (given,) = torch.autograd.grad(found.T.flatten()[: 7 * 8].sum(), qkv, retain_graph=True)
-    factor = torch.zeros(16, 7, dtype=torch.float64).flatten()
-    factor[: 7 * 8] = 1
-    dense = factor.view(16, 7).T.contiguous()
-    (expected,) = torch.autograd.grad(found, qkv, dense)
-    torch.testing.assert_close(given, expected, rtol=0, atol=1e-12)
+def test_what_is_no_block_of_memory_is_taken() -> None:
+    runs, qkv = runs_of([2, 2, 3]), random_qkv([2, 2, 3])
+    turned = qkv.T.contiguous().T.requires_grad_()
+    factor = torch.randn(16, 7, dtype=torch.float64).T
+    assert not turned.is_contiguous() and not factor.is_contiguous()
+    found = self_attention(turned, runs, 2, dropout=1e-9)
+    expected = formula(plain := qkv.clone().requires_grad_(), runs, 2)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    given, known = (
+        torch.autograd.grad(*each, factor) for each in [(found, turned), (expected, plain)]
+    )
+    torch.testing.assert_close(given, known, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])

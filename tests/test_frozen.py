@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from sbert_cli.encoder import Features, SentenceEncoder, load_folder
-from sbert_cli.encoder.bert import Bert
+from sbert_cli.encoder.bert import Bert, activate
 from sbert_cli.encoder.frozen import Frozen
+from sbert_cli.encoder.product import FUSED, Product
 from sbert_cli.engine.device import _cpu_has_bf16, choose
 from sbert_cli.engine.embedder import Embedder
 from sbert_cli.engine.packing import pack
@@ -194,6 +195,21 @@ def test_products_without_packing_give_the_same_vectors(
     layer = bert(encoder)._frozen.layers[0]
     assert not any(product.packed for product in (layer.qkv, layer.inner, layer.outer))
     torch.testing.assert_close(plain, packed, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("plain", [False, True], ids=["packed", "plain"])
+@pytest.mark.parametrize("activation", FUSED)
+def test_products_are_their_formula(activation: str, plain: bool, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    parts = [torch.nn.Linear(6, width, dtype=dtype) for width in (3, 5)]
+    x, more = torch.randn(7, 6, dtype=dtype), torch.randn(7, 8, dtype=dtype)
+    summed = torch.cat([part(x) for part in parts], dim=1).detach()
+    product = Product(parts, dtype, activation, plain=plain)
+    found = product(x)
+    torch.testing.assert_close(found, activate(summed, activation) if activation else summed)
+    if not activation:
+        torch.testing.assert_close(product(x, plus=more), summed + more)
 
 
 def test_dropout_acts_without_gradients_while_training() -> None:

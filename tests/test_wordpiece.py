@@ -122,6 +122,10 @@ def added(file: dict[str, Any]) -> None:
     file["added_tokens"].append({"id": 86, "content": "<eos>", **TOKEN})
 
 
+def added_word(file: dict[str, Any]) -> None:
+    file["added_tokens"].append({"id": file["model"]["vocab"]["rain"], "content": "rain", **TOKEN})
+
+
 def baked(file: dict[str, Any]) -> None:
     file["truncation"] = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst",
                           "stride": 0}  # fmt: skip
@@ -144,6 +148,7 @@ LIBRARY: dict[str, dict[str, Change]] = {
     "unknown": {"tokenizer": lambda f: f["model"].update(unk_token="rain")},
     "mask": {"tokenizer": lambda f: f["added_tokens"][4].update(normalized=True)},
     "added": {"tokenizer": added},
+    "added word": {"tokenizer": added_word},
     "template": {"tokenizer": first},
     "class": config(tokenizer_class="RobertaTokenizer"),
     "any class": config(tokenizer_class="PreTrainedTokenizerFast"),
