@@ -1,0 +1,265 @@
+"""The weights laid out for inference: always those the model has now, in the precision asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sbert_cli.encoder import Features, SentenceEncoder, load_folder
+from sbert_cli.encoder.bert import Bert, activate
+from sbert_cli.encoder.frozen import Frozen
+from sbert_cli.encoder.product import FUSED, Product
+from sbert_cli.engine.device import _cpu_has_bf16, choose
+from sbert_cli.engine.embedder import Embedder
+from sbert_cli.engine.packing import pack
+from sbert_cli.engine.settings import EngineSettings
+from tests.models import TEXTS, minilm_folder, tiny_encoder
+from tests.padded import case_of
+from tests.test_packing import embedder
+from tests.test_training import examples, trainer
+
+
+def batch(encoder: SentenceEncoder, prompt_length: int = 0) -> tuple[Features, Tensor]:
+    """All texts in one batch, and the row of each."""
+    tokens, rows = encoder.tokenizer(TEXTS), np.arange(len(TEXTS))
+    features, order = pack(tokens, rows, device=torch.device("cpu"), prompt_length=prompt_length)
+    return features, torch.from_numpy(np.asarray(order))
+
+
+def with_gradients(encoder: SentenceEncoder) -> Tensor:
+    """Vectors computed from the parameters themselves, which know no layout."""
+    return encoder.eval()(batch(encoder)[0]).detach()
+
+
+def frozen(encoder: SentenceEncoder) -> Tensor:
+    """Vectors computed from the laid out weights."""
+    with torch.no_grad():
+        return encoder.eval()(batch(encoder)[0])
+
+
+def bert(encoder: SentenceEncoder) -> Bert:
+    model = encoder.chain[0].model
+    assert isinstance(model, Bert)
+    return model
+
+
+def step(encoder: SentenceEncoder) -> None:
+    optimizer = torch.optim.SGD(encoder.parameters(), lr=0.5)
+    encoder.train()(batch(encoder)[0]).square().sum().backward()
+    optimizer.step()
+
+
+def fused_step(encoder: SentenceEncoder) -> None:
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=0.05, fused=True)
+    encoder.train()(batch(encoder)[0]).square().sum().backward()
+    optimizer.step()
+
+
+@torch.no_grad()
+def in_place(encoder: SentenceEncoder) -> None:
+    bert(encoder).layers[1].outer.weight[3:9] *= -30.0
+
+
+@torch.inference_mode()
+def in_place_while_inferring(encoder: SentenceEncoder) -> None:
+    bert(encoder).layers[1].value.bias.add_(0.5)
+
+
+def through_data(encoder: SentenceEncoder) -> None:
+    bert(encoder).layers[1].outer.weight.data.mul_(-30.0)
+
+
+def new_data(encoder: SentenceEncoder) -> None:
+    weight = bert(encoder).layers[0].outer.weight
+    weight.data = torch.randn_like(weight)
+
+
+def new_parameter(encoder: SentenceEncoder) -> None:
+    layer = bert(encoder).layers[0].outer
+    layer.weight = torch.nn.Parameter(torch.randn_like(layer.weight))
+
+
+def loaded(encoder: SentenceEncoder) -> None:
+    encoder.load_state_dict(tiny_encoder(seed=9).state_dict())
+
+
+def assigned(encoder: SentenceEncoder) -> None:
+    encoder.load_state_dict(tiny_encoder(seed=9).state_dict(), assign=True)
+
+
+def initialized(encoder: SentenceEncoder) -> None:
+    bert(encoder).initialize(0.3)
+
+
+CHANGES: list[Callable[[SentenceEncoder], None]] = [
+    step, fused_step, in_place, in_place_while_inferring, through_data, new_data, new_parameter,
+    loaded, assigned, initialized,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_vectors_are_those_of_the_new_weights(change: Callable[[SentenceEncoder], None]) -> None:
+    encoder = tiny_encoder()
+    before = frozen(encoder)
+    change(encoder)
+    after = frozen(encoder)
+    assert (after - before).abs().max() > 1e-3, "the change is one that shows"
+    torch.testing.assert_close(after, with_gradients(encoder), rtol=0, atol=1e-6)
+
+
+def test_a_layout_is_kept_while_nothing_changes() -> None:
+    encoder = tiny_encoder()
+    frozen(encoder)
+    kept = bert(encoder)._frozen
+    frozen(encoder)
+    assert kept is not None and bert(encoder)._frozen is kept
+
+
+def test_evaluations_of_a_training_see_what_was_learned(tmp_path: Path) -> None:
+    encoder = tiny_encoder()
+    seen: list[float] = []
+
+    def evaluate(step: int) -> tuple[dict[str, float], str]:
+        found = torch.from_numpy(embedder(encoder).encode(TEXTS))
+        expected = encoder.eval()(batch(encoder)[0])[batch(encoder)[1].argsort()].detach()
+        seen.append(float((found - expected).abs().max()))
+        return {"score": float(step)}, "score"
+
+    trainer(tmp_path / "r", encoder, examples(encoder), evaluate=evaluate, eval_steps=2).fit()
+    assert len(seen) >= 4 and max(seen) < 1e-6, seen
+
+
+def test_double_precision_is_double_throughout() -> None:
+    encoder = tiny_encoder()
+    single = frozen(encoder)
+    encoder.double()
+    double, exact = (bert(encoder)(*_arguments(encoder))[0] for _ in range(2))
+    with torch.no_grad():
+        laid_out = bert(encoder)(*_arguments(encoder))[0]
+    assert laid_out.dtype == double.dtype == torch.float64
+    torch.testing.assert_close(laid_out, exact, rtol=0, atol=1e-13)
+    torch.testing.assert_close(frozen(encoder.float()), single, rtol=0, atol=1e-6)
+
+
+def _arguments(encoder: SentenceEncoder) -> tuple[Tensor, tuple[object, ...]]:
+    features, _ = batch(encoder)
+    return features.ids, tuple(run for run in features.runs if run.length)
+
+
+@pytest.mark.parametrize("encoded", [False, True], ids=["fresh", "encoded"])
+def test_a_copy_has_weights_of_its_own(encoded: bool) -> None:
+    encoder = tiny_encoder()
+    before = frozen(encoder) if encoded else with_gradients(encoder)
+    copy = deepcopy(encoder)
+    torch.testing.assert_close(frozen(copy), before, rtol=0, atol=1e-6)
+    step(copy)
+    assert (frozen(copy) - before).abs().max() > 1e-3
+    torch.testing.assert_close(frozen(copy), with_gradients(copy), rtol=0, atol=1e-6)
+    torch.testing.assert_close(frozen(encoder), before, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("family", ["bert", "electra", "distilbert", "mpnet", "roberta"])
+def test_the_layout_gives_the_vectors_of_the_parameters(family: str, mode: type) -> None:
+    encoder = case_of(family).encoder
+    expected = with_gradients(encoder)
+    with mode():
+        found = encoder(batch(encoder)[0])
+    assert not found.requires_grad
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_a_model_made_while_inferring_gives_vectors() -> None:
+    expected = frozen(tiny_encoder())
+    with torch.inference_mode():
+        encoder = tiny_encoder()
+        found = encoder(batch(encoder)[0])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["bert", "electra", "mpnet"])
+def test_products_without_packing_give_the_same_vectors(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = case_of(family).encoder
+    packed = frozen(encoder)
+    monkeypatch.setattr("sbert_cli.encoder.product.can_pack", lambda weight: False)
+    monkeypatch.setattr(bert(encoder), "_frozen", None)
+    plain = frozen(encoder)
+    layer = bert(encoder)._frozen.layers[0]
+    assert not any(product.packed for product in (layer.qkv, layer.inner, layer.outer))
+    torch.testing.assert_close(plain, packed, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("plain", [False, True], ids=["packed", "plain"])
+@pytest.mark.parametrize("activation", FUSED)
+def test_products_are_their_formula(activation: str, plain: bool, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    parts = [torch.nn.Linear(6, width, dtype=dtype) for width in (3, 5)]
+    x, more = torch.randn(7, 6, dtype=dtype), torch.randn(7, 8, dtype=dtype)
+    summed = torch.cat([part(x) for part in parts], dim=1).detach()
+    product = Product(parts, dtype, activation, plain=plain)
+    found = product(x)
+    torch.testing.assert_close(found, activate(summed, activation) if activation else summed)
+    if not activation:
+        torch.testing.assert_close(product(x, plus=more), summed + more)
+
+
+def test_dropout_acts_without_gradients_while_training() -> None:
+    encoder = tiny_encoder(dropout=0.3)
+    with torch.no_grad():
+        still = encoder.eval()(batch(encoder)[0])
+        torch.manual_seed(0)
+        one, other = (encoder.train()(batch(encoder)[0]) for _ in range(2))
+        torch.manual_seed(0)
+        again = encoder(batch(encoder)[0])
+    assert (one - other).abs().max() > 1e-2 and (one - still).abs().max() > 1e-2
+    torch.testing.assert_close(again, one, rtol=0, atol=0)
+
+
+def embed(encoder: SentenceEncoder, precision: str) -> Embedder:
+    return Embedder(encoder, choose(EngineSettings("cpu", precision, None, 2048, 1, compile=False)))
+
+
+def least_cosine(a: np.ndarray, b: np.ndarray) -> float:
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(((a * b).sum(1) / norms).min())
+
+
+def need_bf16() -> None:
+    if not _cpu_has_bf16():
+        pytest.skip("this CPU has no bf16 arithmetic")
+
+
+@pytest.mark.parametrize("family", ["bert", "electra", "distilbert", "mpnet"])
+def test_bf16_is_near_fp32_and_leaves_nothing_behind(family: str) -> None:
+    need_bf16()
+    encoder = case_of(family).encoder
+    full = embed(encoder, "fp32").encode(TEXTS)
+    half = embed(encoder, "bf16").encode(TEXTS)
+    assert least_cosine(full, half) >= 0.999 and np.abs(full - half).max() > 1e-4
+    np.testing.assert_array_equal(embed(encoder, "fp32").encode(TEXTS), full)
+    np.testing.assert_array_equal(embed(encoder, "bf16").encode(TEXTS), half)
+
+
+@pytest.mark.slow
+def test_bf16_of_the_real_model_is_near_fp32() -> None:
+    need_bf16()
+    encoder = load_folder(minilm_folder())
+    full, half = (embed(encoder, kind).encode(TEXTS) for kind in ("fp32", "bf16"))
+    assert least_cosine(full, half) >= 0.9995
+
+
+def test_norms_and_the_layout_have_one_precision() -> None:
+    model = bert(tiny_encoder())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        made = Frozen(model)
+    assert made.dtype == torch.bfloat16 and not made.holds(model)
+    assert {weight.dtype for weight in made.layers[0].outer_norm} == {torch.bfloat16}
