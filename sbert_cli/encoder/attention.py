@@ -66,7 +66,8 @@ def row_ends(runs: tuple[Run, ...], device: torch.device) -> Tensor:
     """Where each row starts, and the end of the last, [rows + 1] int32; asked for by each layer."""
     lengths = np.repeat([run.length for run in runs], [run.rows for run in runs])
     ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return move(torch.from_numpy(ends), device)
+    with torch.inference_mode(False):  # a training step may ask for them next
+        return move(torch.from_numpy(ends), device)
 
 
 def attend(  # noqa: PLR0913 - the signature is the library's

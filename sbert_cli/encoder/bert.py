@@ -7,7 +7,7 @@ Parameters have the names of the published checkpoints.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -117,10 +117,15 @@ class Bert(nn.Module):
         hidden_size]. Every run must hold tokens.
         """
         if torch.is_grad_enabled() or self.training:
+            self._frozen = None  # an optimizer may change the weights next
             return self._forward(ids, runs, layers=layers, cls=cls)
         if self._frozen is None or not self._frozen.holds(self):
             self._frozen = Frozen(self)
         return self._frozen.forward(ids, runs, layers=layers, cls=cls)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy is made of: it lays out its weights itself."""
+        return {**self.__dict__, "_frozen": None}
 
     def _forward(
         self, ids: Tensor, runs: Sequence[Run], *, layers: bool, cls: bool

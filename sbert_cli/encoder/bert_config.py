@@ -100,6 +100,7 @@ PLAIN: dict[str, tuple[object, ...]] = {
     "position_embedding_type": ("absolute",),
     "pruned_heads": ({}, None),
     "quantization_config": (None,),
+    "relative_attention_num_buckets": (32,),
 }
 ACTIVATIONS = ("gelu", "gelu_new", "relu")
 
@@ -140,21 +141,27 @@ class BertConfig:
         """The configuration, or None for what only the library computes."""
         if model_type not in FAMILIES:
             return None
-        same = {SYNONYMS.get(key, key): value for key, value in values.items()}
-        if any(not isinstance(same.get(key), int) for key in SIZES):
+        same = dict(values)
+        if model_type == "distilbert":
+            for own, usual in SYNONYMS.items():
+                same.pop(usual, None)
+                if own in values:
+                    same[usual] = values[own]
+        sizes = (*SIZES, "embedding_size") if model_type == "electra" else SIZES
+        if any(not isinstance(same.get(key), int) for key in sizes):
             return None
         if any(key in same and same[key] not in plain for key, plain in PLAIN.items()):
             return None
         activation = same.get("hidden_act", "gelu")
         width, heads = same["hidden_size"], same["num_attention_heads"]
-        if activation not in ACTIVATIONS or width % heads:
+        if activation not in ACTIVATIONS or heads < 1 or width % heads:
             return None
         family = FAMILIES[model_type]
         # MPNet keeps its first two places whatever the file says.
         pad = 1 if model_type == "mpnet" else same.get("pad_token_id", 1 if family.shifted else 0)
         return cls(
             model_type=model_type,
-            embedding_size=same.get("embedding_size", width) if model_type == "electra" else width,
+            embedding_size=same["embedding_size"] if model_type == "electra" else width,
             type_vocab_size=same.get("type_vocab_size", 2) if family.types else 0,
             pad_token_id=pad,
             hidden_act=activation,

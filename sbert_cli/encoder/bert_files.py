@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from sbert_cli.encoder.bert import Bert
@@ -34,8 +35,8 @@ def read_bert(folder: Path, config: BertConfig, *, allow_bin: bool) -> Bert:
                 f"the weights cannot be read: '{name}' is {has}, config.json says {fits}",
                 where=str(folder),
             )
-    model.load_state_dict({name: tensors[name].float() for name in names}, assign=True)
-    model.pooler = {n: t.float() for n, t in tensors.items() if n.startswith("pooler.")}
+    model.load_state_dict({name: _own(tensors[name]) for name in names}, assign=True)
+    model.pooler = {n: _own(t) for n, t in tensors.items() if n.startswith("pooler.")}
     return model.eval()
 
 
@@ -43,6 +44,11 @@ def save_bert(model: Bert, folder: Path) -> None:
     """Write weights and configuration as the library reads them."""
     write_weights(folder, {**model.state_dict(), **model.pooler})
     write_json(folder / "config.json", model.config.to_json())
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """In fp32 and in memory: the file is mapped, and whoever writes into it would change us."""
+    return tensor.to(torch.float32, copy=True)
 
 
 def _renamed(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -24,9 +24,11 @@ def keep(x: Tensor, rate: float) -> Tensor:
 
     Torch draws one number at a time for its own dropout, a fifth of a training step.
     """
+    dropped = round(rate * STEPS)
+    if dropped == STEPS:
+        return torch.zeros_like(x)
     count = x.numel()
     drawn = torch.empty(-(-count // LANES), dtype=torch.int64).random_(-(2**63), None)
     bits = drawn.view(torch.int16)[:count].view(x.shape)  # -32768 to 32767
-    dropped = round(rate * STEPS)
     mask = (bits >= dropped - STEPS // 2).to(x.dtype)
     return mask.mul_(STEPS / (STEPS - dropped))

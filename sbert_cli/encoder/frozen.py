@@ -44,7 +44,10 @@ class Frozen:
 
     def __init__(self, model: Bert) -> None:
         self.model = model
-        self.parameters = tuple(model.parameters())
+        # Where the parameters are kept: one may be replaced by another.
+        self._places = [
+            (module._parameters, name) for module in model.modules() for name in module._parameters
+        ]
         self.version = self._version()
         self.dtype = _dtype(model)
         self.eps = model.config.layer_norm_eps
@@ -93,8 +96,16 @@ class Frozen:
         return [x, *states] if layers else [x]
 
     def _version(self) -> list[tuple[int, int]]:
-        """Changes with every change of a parameter in place, and with every move."""
-        return [(p.data_ptr(), p._version) for p in self.parameters]
+        """Changes with every change of a parameter that torch counts, and with every other place.
+
+        Torch counts neither the steps of fused optimizers nor changes through `.data`.
+        """
+        parameters = (place[name] for place, name in self._places)
+        return [
+            (p.data_ptr(), 0 if p.is_inference() else p._version)
+            for p in parameters
+            if p is not None
+        ]
 
     def _norm(self, norm: nn.LayerNorm) -> Pair:
         return norm.weight.detach().to(self.dtype), norm.bias.detach().to(self.dtype)

@@ -212,7 +212,9 @@ def _read_safe(folder: Path, config: Any, *, named: Path) -> Any:
             use_safetensors=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except (
+        OSError, ValueError, RuntimeError, KeyError, SafetensorError, ImportError, ZeroDivisionError
+    ) as error:  # fmt: skip
         reason = str(error).splitlines()[0]
         raise ModelError(f"the weights cannot be read: {reason}", where=str(named)) from None
     finally:

@@ -81,6 +81,7 @@ class Transformer(Part):
             return features
         if isinstance(self.model, Bert):
             only_cls = features.wants_cls and not features.wants_layers and self.cls == 0
+            only_cls = only_cls and bool(self.model.layers)
             states = self.model(features.ids, runs, layers=features.wants_layers, cls=only_cls)
             if only_cls:
                 features.runs = only_first(features.runs)

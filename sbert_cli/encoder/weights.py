@@ -87,7 +87,7 @@ def check_finite(tensors: dict[str, Tensor], folder: Path) -> None:
         if not tensor.is_floating_point():
             continue
         # A sum is finite only where all numbers are; it costs a tenth of looking at each of them.
-        if not math.isfinite(tensor.sum()) and not bool(torch.isfinite(tensor).all()):
+        if not math.isfinite(tensor.detach().sum()) and not bool(torch.isfinite(tensor).all()):
             raise ModelError(f"tensor '{name}' holds NaN or infinity", where=str(folder))
 
 

@@ -20,6 +20,15 @@ SPECIAL = {
     "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }  # fmt: skip
+# Settings that change nothing but what is asked of them here, or nothing at all.
+KNOWN = (
+    "tokenizer_class", "do_lower_case", "strip_accents", "tokenize_chinese_chars",
+    "model_max_length", "added_tokens_decoder", "do_basic_tokenize", "name_or_path",
+    "special_tokens_map_file", "tokenizer_file", "full_tokenizer_file", "model_input_names",
+    "clean_up_tokenization_spaces", "backend", "is_local", "max_length", "stride",
+    "pad_to_multiple_of", "pad_token_type_id", "padding_side", "truncation_side",
+    "truncation_strategy",
+)  # fmt: skip
 NO_LIMIT = 10**30  # the library's word for a tokenizer that names no limit
 FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
 FILES = ("tokenizer_config.json", "special_tokens_map.json")
@@ -75,6 +84,8 @@ def read(folder: Path, model_type: str, own: Mapping[str, Any]) -> WordPiece | N
     path = folder / "tokenizer.json"
     if model_type not in MODELS or not path.exists():
         return None
+    if (folder / "added_tokens.json").exists():  # a file of the first releases
+        return None
     files = [read_json(folder / name) for name in FILES if (folder / name).exists()]
     if not all(isinstance(each, dict) and _is_plain(each) for each in files):
         return None
@@ -83,15 +94,20 @@ def read(folder: Path, model_type: str, own: Mapping[str, Any]) -> WordPiece | N
         return None
     from tokenizers import Tokenizer
 
-    return WordPiece(Tokenizer.from_file(str(path)), told, str(folder))
+    try:
+        backend = Tokenizer.from_file(str(path))
+    except Exception as error:  # what the Rust side raises for a malformed file
+        if type(error) is not Exception:
+            raise
+        return None
+    return WordPiece(backend, told, str(folder))
 
 
 def _is_plain(told: Mapping[str, Any]) -> bool:
-    """Whether the settings name BERT's class and its five special tokens, and no other."""
-    more = ("additional_special_tokens", "extra_special_tokens", "auto_map", "never_split")
+    """Whether the settings name BERT's class and its five special tokens, and nothing unusual."""
     return (
         told.get("tokenizer_class") in CLASSES
-        and not any(told.get(key) for key in more)
+        and all(key in KNOWN or key in SPECIAL or not value for key, value in told.items())
         and all(_is_token(told.get(key, token), token) for key, token in SPECIAL.items())
         and all(
             _is_token(entry, str(entry.get("content"))) and entry["content"] in SPECIAL.values()
@@ -136,7 +152,7 @@ def _agrees(file: Any, told: Mapping[str, Any]) -> bool:
                 for entry in added
             )
         )
-    except (KeyError, TypeError, AttributeError, IndexError):
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError):
         return False
 
 
