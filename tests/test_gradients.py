@@ -93,8 +93,10 @@ def test_only_large_tables_give_rows() -> None:
         nn.EmbeddingBag(LARGE // 8, 8, _weight=torch.zeros(LARGE // 8, 8)),
         nn.Linear(LARGE // 8, 8, bias=False),
     ])  # fmt: skip
-    by_rows(module)
+    by_rows(module, True)
     assert [getattr(each, "sparse", None) for each in module] == [True, False, True, None]
+    by_rows(module, False)
+    assert not any(getattr(each, "sparse", False) for each in module)
 
 
 def same(one: Weights, other: Weights, limit: float = 1e-7) -> None:
@@ -119,7 +121,7 @@ def test_a_training_with_rows_is_that_with_tables(
 
     monkeypatch.setattr(Gradients, "clip", clip)
     rows = trained(tiny_encoder(), tmp_path / "rows", optimizer=optimizer, **changes)
-    monkeypatch.setattr(loop, "by_rows", lambda module: None)
+    monkeypatch.setattr(loop, "by_rows", lambda module, on: None)
     whole = trained(tiny_encoder(), tmp_path / "whole", optimizer=optimizer, **changes)
     assert kinds == [True] * 5 + [False] * 5
     same(rows, whole)

@@ -13,6 +13,7 @@ import torch
 
 from sbert_cli.commands.train import _test
 from sbert_cli.encoder import SentenceEncoder, load_folder, save_folder
+from sbert_cli.encoder.bert import Bert
 from sbert_cli.engine.device import choose
 from sbert_cli.engine.settings import EngineSettings
 from sbert_cli.errors import NumericalError, UsageError
@@ -118,6 +119,8 @@ def without_dropout(encoder: SentenceEncoder) -> SentenceEncoder:
     for module in encoder.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
+        if isinstance(module, Bert):
+            module.dropout = module.attention_dropout = 0.0
     return encoder
 
 

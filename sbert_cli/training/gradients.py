@@ -15,11 +15,11 @@ from torch import Tensor, nn
 LARGE = 1 << 20  # numbers in a table from which on the rows pay
 
 
-def by_rows(module: nn.Module) -> None:
-    """Let the large tables of `module` give gradients of the rows that were looked up."""
+def by_rows(module: nn.Module, on: bool) -> None:
+    """Let the large tables of `module` give gradients of the rows that were looked up, or whole."""
     for table in module.modules():
         if isinstance(table, nn.Embedding | nn.EmbeddingBag) and table.weight.numel() >= LARGE:
-            table.sparse = True
+            table.sparse = on
 
 
 class Gradients:

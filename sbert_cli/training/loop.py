@@ -83,11 +83,17 @@ class Trainer:
         self._losses: list[tuple[str, float]] = []  # objective and loss of each step
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self._gradients = Gradients(parameters)
-        by_rows(encoder)
         self.ranks.equalize(parameters)
 
     def fit(self) -> Best:
         """Train to the end or until early_stop; the best model lies in `best_folder`."""
+        by_rows(self.encoder, self.compute.device.type == "cpu")  # a GPU would wait for their count
+        try:
+            return self._fit()
+        finally:
+            by_rows(self.encoder, False)
+
+    def _fit(self) -> Best:
         settings, step = self.settings, 0
         if self.evaluate and settings.eval_start:
             self._look(step, candidate=False)
