@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from sbert_cli.encoder import Features, SentenceEncoder, load_folder
-from sbert_cli.encoder.bert import Bert, activate
+from sbert_cli.encoder.bert import Bert
 from sbert_cli.encoder.frozen import Frozen
-from sbert_cli.encoder.product import FUSED, Product
+from sbert_cli.encoder.product import FUSED, Product, activate
 from sbert_cli.engine.device import _cpu_has_bf16, choose
 from sbert_cli.engine.embedder import Embedder
 from sbert_cli.engine.packing import pack

@@ -19,6 +19,7 @@ from sbert_cli.encoder.dropping import drop
 from sbert_cli.encoder.features import Run, firsts
 from sbert_cli.encoder.frozen import Frozen
 from sbert_cli.encoder.positions import RelativeBias, places
+from sbert_cli.encoder.product import activate
 
 
 class Linear(nn.Linear):
@@ -142,7 +143,7 @@ class Bert(nn.Module):
             if cls and layer is self.layers[-1]:
                 a, x = firsts(a, runs), firsts(x, runs)
             x = layer.attended_norm(drop(layer.attended(a), rate) + x)
-            h = activate(layer.inner(x), self.config.hidden_act)
+            h = _activate(layer.inner(x), self.config.hidden_act)
             x = layer.outer_norm(drop(layer.outer(h), rate) + x)
             states.append(x)
         return [x, *states] if layers else [x]
@@ -163,13 +164,10 @@ class Bert(nn.Module):
                 nn.init.zeros_(module.bias)
 
 
-def activate(x: Tensor, name: str) -> Tensor:
-    """One of ACTIVATIONS."""
+def _activate(x: Tensor, name: str) -> Tensor:
     if x.device.type == "cpu" and x.dtype == torch.bfloat16:
         x = x.float()  # its gradient is five times slower in bf16
-    if name == "relu":
-        return F.relu(x)
-    return F.gelu(x, approximate="tanh" if name == "gelu_new" else "none")
+    return activate(x, name)
 
 
 def _place(root: nn.Module, path: str, module: nn.Module) -> None:

@@ -58,11 +58,16 @@ class Product:
             made: Tensor = linear(x, self.weight, self.bias, kind, [], formula)
             return made
         made = F.linear(x, self.weight, self.bias)
-        if self.activation == "relu":
-            made = F.relu(made)
-        elif self.activation:
-            made = F.gelu(made, approximate="tanh" if self.activation == "gelu_new" else "none")
+        if self.activation:
+            made = activate(made, self.activation)
         return made if plus is None else made + plus
+
+
+def activate(x: Tensor, name: str) -> Tensor:
+    """One of the activations of `encoder.bert_config`."""
+    if name == "relu":
+        return F.relu(x)
+    return F.gelu(x, approximate="tanh" if name == "gelu_new" else "none")
 
 
 def _joined(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:

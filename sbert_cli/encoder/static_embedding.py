@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sbert_cli.encoder.features import Features
 from sbert_cli.encoder.part import Part
-from sbert_cli.encoder.tokenizer import Tokens, encode
+from sbert_cli.encoder.tokenizer import Tokens, encode, read_backend
 from sbert_cli.encoder.weights import read_weights
 from sbert_cli.errors import ModelError
 
@@ -91,16 +91,7 @@ class StaticEmbedding(Part):
 
         Raises ModelError for what cannot be read or has fewer vectors than ids.
         """
-        from tokenizers import Tokenizer
-
-        path = folder / TOKENIZER_FILE
-        try:
-            tokenizer = PlainTokenizer(Tokenizer.from_file(str(path)))
-        except Exception as error:
-            # The Rust side raises plain Exception for a missing or malformed file.
-            if type(error) is not Exception:
-                raise
-            raise ModelError(f"the tokenizer cannot be read: {error}", where=str(path)) from None
+        tokenizer = PlainTokenizer(read_backend(folder / TOKENIZER_FILE))
         weights = _one_row_per_id(read_weights(folder, allow_bin=allow_bin), folder)
         if len(weights) < tokenizer.vocab_size:
             raise ModelError(

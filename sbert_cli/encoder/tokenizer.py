@@ -60,6 +60,19 @@ class Tokenizer(Protocol):
         """Write the tokenizer's files into `folder`."""
 
 
+def read_backend(path: Path) -> Any:
+    """The Rust tokenizer in a tokenizer.json; raises ModelError for one missing or malformed."""
+    from tokenizers import Tokenizer as Backend
+
+    try:
+        return Backend.from_file(str(path))
+    except Exception as error:
+        # The Rust side raises plain Exception.
+        if type(error) is not Exception:
+            raise
+        raise ModelError(f"the tokenizer cannot be read: {error}", where=str(path)) from None
+
+
 def encode(backend: Any, texts: Sequence[str], *, limit: int | None, special: bool) -> Tokens:
     """The ids that a Rust tokenizer gives, with special tokens if asked; `limit` tells cut rows."""
     rows = backend.encode_batch_fast(list(texts), add_special_tokens=special)

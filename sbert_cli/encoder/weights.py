@@ -5,7 +5,6 @@ The one place that may call torch.load, and only with weights_only.
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from pickle import UnpicklingError
@@ -15,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from sbert_cli.encoder.json_file import read_json
 from sbert_cli.errors import ModelError, UnsafeError
 
 SAFE = "model.safetensors"
@@ -54,9 +54,9 @@ def _safe_files(folder: Path) -> list[Path]:
         return [folder / SAFE]
     path = folder / f"{SAFE}.index.json"
     try:
-        names = sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
+        names = sorted(set(read_json(path)["weight_map"].values()))
         inside = all(Path(name).name == name for name in names)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         raise ModelError("not an index of weight files", where=str(path)) from None
     if not inside:
         raise UnsafeError("a weight file lies outside the folder", where=str(path))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sbert_cli.encoder.json_file import read_json, write_json
+from sbert_cli.encoder.tokenizer import read_backend
 
 CLASSES = (
     None, "BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer", "DistilBertTokenizerFast",
@@ -79,7 +80,7 @@ def from_vocabulary(vocab: dict[str, int]) -> WordPiece:
 def read(folder: Path, model_type: str, own: Mapping[str, Any]) -> WordPiece | None:
     """The tokenizer of a folder, or None where the library must make it.
 
-    `own` are settings that win over the files'.
+    `own` are settings that win over the files'. Raises ModelError for a malformed tokenizer.json.
     """
     path = folder / "tokenizer.json"
     if model_type not in MODELS or not path.exists():
@@ -92,15 +93,7 @@ def read(folder: Path, model_type: str, own: Mapping[str, Any]) -> WordPiece | N
     told = {key: value for each in [*files, own] for key, value in each.items()}
     if not _agrees(read_json(path), told):
         return None
-    from tokenizers import Tokenizer
-
-    try:
-        backend = Tokenizer.from_file(str(path))
-    except Exception as error:  # what the Rust side raises for a malformed file
-        if type(error) is not Exception:
-            raise
-        return None
-    return WordPiece(backend, told, str(folder))
+    return WordPiece(read_backend(path), told, str(folder))
 
 
 def _is_plain(told: Mapping[str, Any]) -> bool:

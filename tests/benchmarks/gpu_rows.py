@@ -11,10 +11,11 @@ from functools import partial, wraps
 import torch
 
 from tests.benchmarks import material, random_models
+from tests.benchmarks.bf16_rows import against_both
 from tests.benchmarks.counting import measured
-from tests.benchmarks.encode_rows import Draw, Folder, encoded, tune
+from tests.benchmarks.encode_rows import Draw, Folder
 from tests.benchmarks.goal import Goal
-from tests.benchmarks.row import DEFAULT, TUNED, Contest, Missing, Plan, Row, smallest_cosine
+from tests.benchmarks.row import DEFAULT, TUNED, Contest, Missing, Plan, Row
 from tests.benchmarks.train_rows import HALF, training
 from tests.benchmarks.training_task import nli
 from tests.benchmarks.training_trainer import TRAINER
@@ -46,15 +47,7 @@ def whole(draw: Draw, full: int, quick: int, folder: Folder = material.model_fol
         mine = material.ours("bf16", folder=place, device="cuda")
         plain = material.theirs(folder=place, device="cuda")
         half = material.theirs(bf16=True, folder=place, device="cuda")
-        contest = Contest(
-            lambda: mine.encode(texts),
-            {DEFAULT: encoded(plain, texts, 32)},
-            lambda: smallest_cosine(mine.encode(texts), encoded(plain, texts, 32)()),
-            len(texts),
-            "texts",
-            precision="cuda bf16",
-        )
-        tune(contest, BATCH_SIZES, lambda size: encoded(half, texts, size), 0)
+        contest = against_both(mine, plain, half, texts, "cuda bf16", BATCH_SIZES)
         return measured(contest, mine, texts)
 
     return on_gpu(prepare)

@@ -48,7 +48,6 @@ def searching(plan: Plan) -> Contest:
         len(asked),
         "queries",
         detail=f"{len(asked):,} queries, {len(corpus):,} vectors",
-        flops=2.0 * asked.size * len(corpus),
         warm=False,
     )
     tune(contest, QUERY_CHUNKS, lambda chunk: theirs(chunk, part), 100, "query_chunk_size")
