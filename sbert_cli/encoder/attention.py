@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sbert_cli.encoder.dropped_attention import DroppedAttention
-from sbert_cli.encoder.features import Run, dense, move
+from sbert_cli.encoder.features import Run, dense, move, split
 
 NAME = "sbert_runs"
 HALF = (torch.float16, torch.bfloat16)
@@ -30,6 +30,8 @@ def self_attention(
 
     Rows never see one another: each run is its own call.
     """
+    if len(runs) == 1 and not dropout and not torch.is_grad_enabled():
+        return _one_run(qkv, runs[0], heads, bias[0] if bias else None)
     if qkv.device.type == "cpu" and torch.is_grad_enabled() and qkv.dtype == torch.bfloat16:
         # Many small products and their gradients are several times slower in bf16.
         with torch.autocast("cpu", enabled=False):
@@ -40,13 +42,19 @@ def self_attention(
     if qkv.dtype in HALF and qkv.is_cuda and not bias and not dropout and len(runs) > 1:
         return _varlen(qkv, tuple(runs), heads)
     parts = []
-    for number, rows in enumerate(dense(qkv, runs)):
-        views = rows.view(*rows.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
-        q, k, v = views.unbind()  # [rows, heads, length, dim of a head]
+    for number, (run, part) in enumerate(zip(runs, split(qkv, runs), strict=True)):
         mask = bias[number] if bias else None
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
-        parts.append(out.transpose(1, 2).flatten(2).flatten(0, 1))
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+        parts.append(_one_run(part, run, heads, mask, dropout))
+    return torch.cat(parts)
+
+
+def _one_run(
+    qkv: Tensor, run: Run, heads: int, mask: Tensor | None = None, dropout: float = 0.0
+) -> Tensor:
+    views = qkv.view(run.rows, run.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
+    q, k, v = views.unbind()  # [rows, heads, length, dim of a head]
+    out = F.scaled_dot_product_attention(q, k, v, mask, dropout)
+    return out.transpose(1, 2).reshape(run.rows * run.length, -1)
 
 
 def _varlen(qkv: Tensor, runs: tuple[Run, ...], heads: int) -> Tensor:

@@ -47,6 +47,6 @@ def fault(modules: Sequence[nn.Module], *, whole: bool) -> str | None:
 
 def width_of(modules: Sequence[nn.Module]) -> int:
     """Width of the vectors that the last module gives."""
-    widths = [module.dim for module in modules if hasattr(module, "dim")]
-    assert widths and isinstance(widths[-1], int)
-    return widths[-1]
+    width = next(module.dim for module in reversed(modules) if hasattr(module, "dim"))
+    assert isinstance(width, int)
+    return width

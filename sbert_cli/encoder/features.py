@@ -96,9 +96,19 @@ def dense(flat: Tensor, runs: Sequence[Run]) -> list[Tensor]:
     One split, not a slice a run: autograd then makes one concatenation instead of filling a
     whole gradient for every slice.
     """
-    parts = torch.split(flat, [run.tokens for run in runs])
-    shapes = [(run.rows, run.length, *flat.shape[1:]) for run in runs]
-    return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+    rest = flat.shape[1:]
+    parts = split(flat, runs)
+    return [part.view(run.rows, run.length, *rest) for part, run in zip(parts, runs, strict=True)]
+
+
+def split(flat: Tensor, runs: Sequence[Run]) -> Sequence[Tensor]:
+    """The tokens of each run, views of [tokens, ...]."""
+    return (flat,) if len(runs) == 1 else torch.split(flat, [run.tokens for run in runs])
+
+
+def joined(parts: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The parts one after the other; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim)
 
 
 def firsts(flat: Tensor, runs: Sequence[Run]) -> Tensor:
@@ -108,4 +118,4 @@ def firsts(flat: Tensor, runs: Sequence[Run]) -> Tensor:
 
 def map_runs(flat: Tensor, runs: Sequence[Run], function: Callable[[Tensor], Tensor]) -> Tensor:
     """`function` ([rows, length, dim] → [rows, ...]) applied to each run, and joined."""
-    return torch.cat([function(view) for view in dense(flat, runs)])
+    return joined([function(view) for view in dense(flat, runs)])

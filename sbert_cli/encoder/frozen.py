@@ -6,7 +6,7 @@ Computes the same as `Bert` without gradients, with fewer and larger products.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sbert_cli.encoder.attention import self_attention
-from sbert_cli.encoder.features import Run, firsts
+from sbert_cli.encoder.features import Run, dense, firsts
+from sbert_cli.encoder.few import FEW, Few, can_be_few
 from sbert_cli.encoder.product import Product
+from sbert_cli.encoder.seen import Seen
 
 if TYPE_CHECKING:
-    from sbert_cli.encoder.bert import Bert, Layer
+    from sbert_cli.encoder.bert import Bert, Embeddings, Layer
 
 
 Pair = tuple[Tensor, Tensor]
@@ -44,11 +46,7 @@ class Frozen:
 
     def __init__(self, model: Bert) -> None:
         self.model = model
-        # Where the parameters are kept: one may be replaced by another.
-        self._places = [
-            (module._parameters, name) for module in model.modules() for name in module._parameters
-        ]
-        self.version = self._version()
+        self._seen = Seen(model)
         self.dtype = _dtype(model)
         self.eps = model.config.layer_norm_eps
         self.project = None
@@ -57,7 +55,9 @@ class Frozen:
         self.compiled = model.compiled
         self._finish = compiled() if model.compiled else finish
         with torch.no_grad():
+            self._places = _places(model.embeddings)
             self.layers = [self._freeze(layer) for layer in model.layers]
+        self._few_are_faster = can_be_few(self.layers)
 
     def _freeze(self, layer: Layer) -> FrozenLayer:
         def product(*parts: nn.Linear, activation: str = "") -> Product:
@@ -72,40 +72,46 @@ class Frozen:
             self._norm(layer.outer_norm),
         )
 
+    @cached_property
+    def _few(self) -> Few:
+        """Made for the first short text: the weights are packed once more."""
+        return Few(self.layers, self.model.config.num_attention_heads, self.eps)
+
     def holds(self, model: Bert) -> bool:
         """Whether the weights, and the precision asked for, are still the same."""
         same = self.dtype == _dtype(model) and self.compiled == model.compiled
-        return same and self.version == self._version()
+        return same and self._seen.same()
 
     def forward(self, ids: Tensor, runs: Sequence[Run], *, layers: bool, cls: bool) -> list[Tensor]:
         """As `Bert.forward`, in `dtype`."""
-        model = self.model
-        with torch.autocast(ids.device.type, enabled=False):
-            x = model.embeddings(ids, runs).to(self.dtype)
-            if self.project:
-                x = self.project(x)
-            bias = [b.to(self.dtype) for b in model.bias.of(runs)] if model.bias else None
-            states = [x]
-            for layer in self.layers:
-                a = self_attention(layer.qkv(x), runs, model.config.num_attention_heads, bias=bias)
-                if cls and layer is self.layers[-1]:
-                    a, x = firsts(a, runs), firsts(x, runs)
-                x = self._finish(a, x, layer, self.eps)
-                if layers:
-                    states.append(x)
+        if torch.is_autocast_enabled(ids.device.type):  # the weights are in its precision
+            with torch.autocast(ids.device.type, enabled=False):
+                return self.forward(ids, runs, layers=layers, cls=cls)
+        model, heads = self.model, self.model.config.num_attention_heads
+        x = self._embed(ids, runs).to(self.dtype)
+        if self.project:
+            x = self.project(x)
+        bias = [b.to(self.dtype) for b in model.bias.of(runs)] if model.bias else None
+        if self._few_are_faster and len(ids) <= FEW and not layers:
+            return [self._few(x, runs, bias, cls=cls)]
+        states = [x]
+        for layer in self.layers:
+            a = self_attention(layer.qkv(x), runs, heads, bias=bias)
+            if cls and layer is self.layers[-1]:
+                a, x = firsts(a, runs), firsts(x, runs)
+            x = self._finish(a, x, layer, self.eps)
+            if layers:
+                states.append(x)
         return [x, *states] if layers else [x]
 
-    def _version(self) -> list[tuple[int, int]]:
-        """Changes with every change of a parameter that torch counts, and with every other place.
-
-        Torch counts neither the steps of fused optimizers nor changes through `.data`.
-        """
-        parameters = (place[name] for place, name in self._places)
-        return [
-            (p.data_ptr(), 0 if p.is_inference() else p._version)
-            for p in parameters
-            if p is not None
-        ]
+    def _embed(self, ids: Tensor, runs: Sequence[Run]) -> Tensor:
+        """As `Embeddings.forward`; the vectors of places are added without being gathered."""
+        table = self.model.embeddings
+        norm = table.LayerNorm
+        x = F.embedding(ids, table.word_embeddings.weight)
+        for rows, run in zip(dense(x, runs), runs, strict=True):
+            rows += self._places[: run.length]
+        return torch.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, self.eps)
 
     def _norm(self, norm: nn.LayerNorm) -> Pair:
         return norm.weight.detach().to(self.dtype), norm.bias.detach().to(self.dtype)
@@ -114,8 +120,8 @@ class Frozen:
 def finish(a: Tensor, x: Tensor, layer: FrozenLayer, eps: float) -> Tensor:
     """What a layer does after its attention `a` of its input `x`."""
     size = x.shape[-1:]
-    x = F.layer_norm(layer.attended(a, plus=x), size, *layer.attended_norm, eps)
-    return F.layer_norm(layer.outer(layer.inner(x), plus=x), size, *layer.outer_norm, eps)
+    x = torch.layer_norm(layer.attended(a, plus=x), size, *layer.attended_norm, eps)
+    return torch.layer_norm(layer.outer(layer.inner(x), plus=x), size, *layer.outer_norm, eps)
 
 
 @cache
@@ -144,6 +150,13 @@ def compiled() -> Finish:
         return done
 
     return call
+
+
+def _places(table: Embeddings) -> Tensor:
+    """What is added to the words, [places, embedding_size]: all tokens are of type 0."""
+    places = table.position_embeddings.weight[table.first_position :]
+    types = table.token_type_embeddings
+    return places if types is None else places + types.weight[0]
 
 
 def _dtype(model: Bert) -> torch.dtype:

@@ -6,6 +6,7 @@ Packed, small batches and bf16 gain a quarter to a half, and what follows the pr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -28,11 +29,11 @@ class Product:
         plain: bool = False,
     ) -> None:
         """`plain` leaves the weights as torch's compiler takes them."""
-        weight = _joined([part.weight for part in parts], dtype)
+        self._parts, self._dtype = parts, dtype
         self.bias = _joined([part.bias for part in parts], dtype)
         self.activation = activation
-        self.packed = not plain and can_pack(weight)
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight) if self.packed else weight
+        self.fused = FUSED[activation]
+        self.packed = not plain and can_pack(parts[0].weight.device.type, dtype)
 
     @classmethod
     def of(cls, both: tuple[Tensor, Tensor], activation: str = "") -> Product:
@@ -42,6 +43,18 @@ class Product:
         made.activation, made.packed = activation, False
         return made
 
+    @cached_property
+    def weight(self) -> Tensor:
+        """The weights one below the other; those of a single layer are not copied."""
+        return _joined([part.weight for part in self._parts], self._dtype)
+
+    @cached_property
+    def laid_out(self) -> Tensor:
+        """The weights as oneDNN likes them."""
+        weight = _joined([part.weight for part in self._parts], self._dtype)
+        packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight)
+        return packed
+
     @property
     def both(self) -> tuple[Tensor, Tensor]:
         """Weight and bias."""
@@ -49,18 +62,19 @@ class Product:
 
     def __call__(self, x: Tensor, plus: Tensor | None = None) -> Tensor:
         """The product, `plus` [rows, out] added where it is given."""
-        if self.packed:
-            linear = torch.ops.mkldnn._linear_pointwise
-            if plus is not None:
-                added: Tensor = linear.binary(x, plus, self.weight, self.bias, "add")
-                return added
-            kind, formula = FUSED[self.activation]
-            made: Tensor = linear(x, self.weight, self.bias, kind, [], formula)
+        made: Tensor
+        if not self.packed:
+            made = F.linear(x, self.weight, self.bias)
+            if self.activation:
+                made = activate(made, self.activation)
+            return made if plus is None else made + plus
+        linear = torch.ops.mkldnn._linear_pointwise
+        if plus is not None:
+            made = linear.binary(x, plus, self.laid_out, self.bias, "add")
             return made
-        made = F.linear(x, self.weight, self.bias)
-        if self.activation:
-            made = activate(made, self.activation)
-        return made if plus is None else made + plus
+        kind, formula = self.fused
+        made = linear.default(x, self.laid_out, self.bias, kind, [], formula)
+        return made
 
 
 def activate(x: Tensor, name: str) -> Tensor:
@@ -76,9 +90,9 @@ def _joined(parts: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     return whole.to(dtype)
 
 
-def can_pack(weight: Tensor) -> bool:
+def can_pack(device: str, dtype: torch.dtype) -> bool:
     """Whether this torch and this CPU compute products with packed weights in this precision."""
-    if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
+    if device != "cpu" or dtype not in (torch.float32, torch.bfloat16):
         return False
     measured = torch.backends.cpu.get_cpu_capability().startswith("AVX")  # on ARM never
     return (

@@ -28,13 +28,16 @@ class Tokens:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each text, [rows]."""
-        return np.diff(self.offsets)
+        lengths: NDArray[np.int64] = self.offsets[1:] - self.offsets[:-1]
+        return lengths
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def gather(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
         """The ids of `rows`, back to back in that order."""
+        if len(rows) == 1:
+            return self.ids[self.offsets[rows[0]] : self.offsets[rows[0] + 1]]
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
         ends = np.cumsum(lengths)
@@ -78,11 +81,12 @@ def encode(backend: Any, texts: Sequence[str], *, limit: int | None, special: bo
     rows = backend.encode_batch_fast(list(texts), add_special_tokens=special)
     ids = [row.ids for row in rows]
     lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
-    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+    offsets = np.zeros(len(ids) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
     flat = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(offsets[-1]))
     truncated = lengths == (limit or -1)
     # Only rows at the limit can have been cut; the overflow tells those that just fit.
-    for row in np.flatnonzero(truncated):
+    for row in truncated.nonzero()[0]:
         truncated[row] = bool(rows[row].overflowing)
     return Tokens(flat, offsets, truncated)
 

@@ -6,8 +6,7 @@ Knows nothing of models; nothing is chosen silently.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,14 +39,11 @@ class Compute:
         """The floating-point type of the model's products."""
         return DTYPES[self.precision]
 
-    @contextmanager
-    def autocast(self) -> Iterator[None]:
+    def autocast(self) -> AbstractContextManager[None]:
         """Products in the chosen precision; everything else in fp32."""
         if self.precision == "fp32":
-            yield
-            return
-        with torch.autocast(self.device.type, dtype=self.dtype):
-            yield
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
 
 
 def choose(settings: EngineSettings, seat: Seat = ALONE) -> Compute:

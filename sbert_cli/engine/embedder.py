@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,8 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sbert_cli.encoder import Features, SentenceEncoder, Tokens, load_folder
+from sbert_cli.encoder import Features, Run, SentenceEncoder, Tokens, load_folder
 from sbert_cli.encoder.bert import Bert
+from sbert_cli.encoder.features import move
 from sbert_cli.encoder.pretrained import position_limit
 from sbert_cli.encoder.tokenizer import Tokenizer
 from sbert_cli.engine.ahead import ahead
@@ -121,6 +123,10 @@ class Embedder:
         single = isinstance(texts, str)
         texts = [texts] if isinstance(texts, str) else texts
         output = self._output(normalize, truncate_dim, prompt, prompt_name)
+        if len(texts) == 1:
+            only = self._encode_one(texts[0], output)
+            advance(1)
+            return only[0] if single else only
         distinct, inverse = _distinct(texts, output.prompt)
         copies = np.bincount(inverse, minlength=len(distinct))
         size = output.truncate_dim or self.encoder.dim
@@ -139,6 +145,21 @@ class Embedder:
         self._check(unique, inverse, texts)
         result = unique[inverse] if len(unique) < len(texts) else unique
         return result[0] if single else result
+
+    def _encode_one(self, text: str, output: Output) -> Vectors:
+        """The vector of one text, [1, dim], by the shortest way: who asks so waits for it."""
+        tokens = self.tokenizer([output.prompt + text])
+        prompt_length = self.tokenizer.prompt_length(output.prompt) if output.prompt else 0
+        ids = move(torch.from_numpy(tokens.ids), self.device).long()
+        features = Features(ids, (Run(0, 1, len(ids)),), prompt_length=prompt_length)
+        with self._inference():
+            try:
+                vectors = _finish(self._forward(features), output).cpu().numpy()
+            except torch.OutOfMemoryError as error:
+                raise self._too_long(len(ids)) from error
+        self._add(tokens, np.ones(1, dtype=np.int64))
+        self._check(vectors, np.zeros(1, dtype=np.int64), [text])
+        return vectors
 
     def tokens(self, texts: Sequence[str] | str, *, prompt: str | None = None) -> list[Vectors]:
         """The vectors of the tokens of each text, [tokens, dim], special tokens included.
@@ -194,14 +215,11 @@ class Embedder:
 
         Raises ResourceError for a single text that does not fit into the GPU's memory.
         """
-        prompt_length = self.encoder.tokenizer.prompt_length(prompt)
-        training = self.encoder.training
-        if training:  # it visits every module: more than a short text takes
-            self.encoder.eval()
+        prompt_length = self.tokenizer.prompt_length(prompt) if prompt else 0
         # A text without a token still fills a row of every later module.
         lengths = np.maximum(tokens.lengths, 1)
         cutter = Cutter(lengths)
-        try:
+        with self._inference():
             while len(rows := cutter.take(self.budget.current)):
                 features, order = pack(
                     tokens, rows, device=self.device, prompt_length=prompt_length
@@ -214,6 +232,15 @@ class Embedder:
                     cutter.put_back(rows)
                     continue
                 yield rows[order], features, vectors
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        """The encoder as it computes, whether or not it is being trained."""
+        training = self.encoder.training
+        if training:  # it visits every module: more than a short text takes
+            self.encoder.eval()
+        try:
+            yield
         finally:
             if training:
                 self.encoder.train()
@@ -236,14 +263,17 @@ class Embedder:
 
     def _shrink(self, lengths: NDArray[np.int64], error: Exception) -> None:
         if len(lengths) == 1:
-            raise ResourceError(
-                f"a text of {lengths[0]:,} tokens does not fit into the memory of the device",
-                where=f"device {self.device}",
-                fix="model.max_seq_length=512, engine.precision=bf16 or engine.device=cpu",
-            ) from error
+            raise self._too_long(int(lengths[0])) from error
         self.budget.exhausted(int(lengths.sum()))
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+    def _too_long(self, tokens: int) -> ResourceError:
+        return ResourceError(
+            f"a text of {tokens:,} tokens does not fit into the memory of the device",
+            where=f"device {self.device}",
+            fix="model.max_seq_length=512, engine.precision=bf16 or engine.device=cpu",
+        )
 
     def _add(self, tokens: Tokens, copies: NDArray[np.int64]) -> None:
         self.count.texts += int(copies.sum())

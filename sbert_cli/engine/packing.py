@@ -22,7 +22,8 @@ class Cutter:
 
     def __init__(self, lengths: NDArray[np.int64]) -> None:
         self.order = np.argsort(lengths, kind="stable")
-        self._total = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths[self.order])])
+        self._total = np.zeros(len(lengths) + 1, dtype=np.int64)
+        np.cumsum(lengths[self.order], out=self._total[1:])
         self._start = 0
 
     def take(self, token_budget: int) -> Rows:
