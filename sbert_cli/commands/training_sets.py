@@ -180,7 +180,7 @@ def build_objectives(
         examples = _build_examples(each, encoder, teacher, config)
         seconds = time.perf_counter() - start
         console.note(
-            f"{each.name}: {len(examples.tokens):,} distinct texts tokenised in {seconds:.1f} s; "
+            f"{each.name}: {len(examples.tokens):,} distinct texts as tokens in {seconds:.1f} s; "
             f"{examples.truncated:,} of {len(examples) * len(examples.columns):,} cut; "
             f"{length_limit(encoder)}"
         )
@@ -213,10 +213,10 @@ def _build_examples(
     from sbert_cli.training.distillation import teach
     from sbert_cli.training.examples import tokenize
 
-    records = each.records
+    records, kept = each.records, hub.home() / "tokens"
     columns = [records.column(name) for name in records.texts]
     if not each.wants_vectors:
-        return tokenize(encoder.tokenizer, columns, records.labels(), records.parts)
+        return tokenize(encoder.tokenizer, columns, records.labels(), records.parts, kept)
     assert teacher is not None
     folder = hub.find_model(config["teacher"], offline=config["offline"])
     if records.source_text is None:
@@ -224,4 +224,4 @@ def _build_examples(
         labels = teach(teacher, folder, columns[0])
     else:
         labels = teach(teacher, folder, records.column(records.source_text))
-    return tokenize(encoder.tokenizer, columns, labels, records.parts)
+    return tokenize(encoder.tokenizer, columns, labels, records.parts, kept)

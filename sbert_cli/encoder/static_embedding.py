@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sbert_cli.encoder.features import Features
 from sbert_cli.encoder.part import Part
-from sbert_cli.encoder.tokenizer import Tokens, encode, read_backend
+from sbert_cli.encoder.tokenizer import Tokens, encode, read_backend, rust_rules
 from sbert_cli.encoder.weights import read_weights
 from sbert_cli.errors import ModelError
 
@@ -50,6 +50,10 @@ class PlainTokenizer:
     def prompt_length(self, prompt: str) -> int:
         """Tokens that `prompt` puts before a text."""
         return len(self._backend.encode(prompt, add_special_tokens=False).ids)
+
+    def rules(self) -> str:
+        """Everything that the ids of a text depend on."""
+        return f"{rust_rules(self._backend)} without special tokens"
 
     def save(self, folder: Path) -> None:
         """Write `tokenizer.json` into `folder`."""

@@ -59,6 +59,9 @@ class Tokenizer(Protocol):
     def prompt_length(self, prompt: str) -> int:
         """Tokens that `prompt` puts before a text."""
 
+    def rules(self) -> str:
+        """Everything that the ids of a text depend on."""
+
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files into `folder`."""
 
@@ -89,6 +92,13 @@ def encode(backend: Any, texts: Sequence[str], *, limit: int | None, special: bo
     for row in truncated.nonzero()[0]:
         truncated[row] = bool(rows[row].overflowing)
     return Tokens(flat, offsets, truncated)
+
+
+def rust_rules(backend: Any) -> str:
+    """A Rust tokenizer in its own words, with the release that reads them."""
+    import tokenizers
+
+    return f"tokenizers {tokenizers.__version__} {backend.to_str()}"
 
 
 class TextTokenizer:
@@ -145,6 +155,10 @@ class TextTokenizer:
         ends = set(self.pretrained.all_special_ids)
         # The closing special token belongs to the text that follows, not to the prompt.
         return len(ids) - 1 if ids and ids[-1] in ends else len(ids)
+
+    def rules(self) -> str:
+        """Everything that the ids of a text depend on."""
+        return f"{rust_rules(self._backend)} {self.prefix!r}"
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files into `folder`."""

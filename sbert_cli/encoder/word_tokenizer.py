@@ -6,6 +6,7 @@ looked up is decided once a distinct word and remembered.
 
 from __future__ import annotations
 
+import json
 import string
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -76,6 +77,11 @@ class WordTokenizer:
     def prompt_length(self, prompt: str) -> int:
         """Known words that `prompt` puts before a text."""
         return int(self([prompt]).lengths[0])
+
+    def rules(self) -> str:
+        """Everything that the ids of a text depend on."""
+        rules = {"class": type(self).__name__, "limit": self.max_seq_length, **self.to_config()}
+        return json.dumps(rules, sort_keys=True)
 
     def to_config(self) -> dict[str, Any]:
         """The configuration file that sentence-transformers reads."""

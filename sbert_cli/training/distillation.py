@@ -16,6 +16,7 @@ from sbert_cli.console import progress
 from sbert_cli.data.source import sha256_of
 from sbert_cli.engine.embedder import Embedder, Vectors
 from sbert_cli.hub import home
+from sbert_cli.training.digest import digest
 from sbert_cli.training.examples import TeacherVectors
 
 CHUNK = 1 << 15  # texts embedded at a time
@@ -30,11 +31,8 @@ def teach(teacher: Embedder, folder: Path, texts: Sequence[str]) -> TeacherVecto
     index: dict[str, int] = {}
     rows = np.fromiter((index.setdefault(text, len(index)) for text in texts), np.int64, len(texts))
     distinct = list(index)
-    digest = hashlib.sha256(f"{fingerprint(folder)} {teacher.compute.precision}".encode())
-    for text in distinct:
-        data = text.encode()
-        digest.update(b"%d " % len(data) + data)
-    path = home() / "teacher" / f"{digest.hexdigest()[:40]}.npy"
+    name = digest(f"{fingerprint(folder)} {teacher.compute.precision}", distinct)
+    path = home() / "teacher" / f"{name}.npy"
     if not path.exists():
         _embed(teacher, distinct, path)
     return TeacherVectors(np.load(path, mmap_mode="r", allow_pickle=False), rows)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from sbert_cli.encoder import Features, Tokens
 from sbert_cli.encoder.features import move
 from sbert_cli.encoder.tokenizer import Tokenizer
 from sbert_cli.engine.packing import pack
+from sbert_cli.training.token_cache import cached_tokens
 
 Rows = NDArray[np.int64]
 
@@ -93,11 +95,14 @@ def tokenize(
     columns: Sequence[Sequence[str]],
     labels: Labels,
     parts: tuple[tuple[int, float], ...] = (),
+    cache: Path | None = None,
 ) -> Examples:
-    """Tokenise all columns of a dataset, equal texts once."""
+    """Tokenise all columns of a dataset, equal texts once; the tokens are kept in `cache`."""
     index: dict[str, int] = {}
     rows = tuple(
         np.fromiter((index.setdefault(text, len(index)) for text in column), np.int64, len(column))
         for column in columns
     )
-    return Examples(tokenizer(list(index)), rows, labels, parts)
+    texts = list(index)
+    tokens = cached_tokens(tokenizer, texts, cache) if cache else tokenizer(texts)
+    return Examples(tokens, rows, labels, parts)
