@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,8 +23,10 @@ from sbert_cli.engine.embedder import Embedder
 from sbert_cli.engine.outbox import DEPTH, Outbox
 from sbert_cli.engine.packing import Cutter
 from sbert_cli.engine.settings import EngineSettings
-from sbert_cli.errors import ResourceError
+from sbert_cli.errors import NumericalError, ResourceError
+from sbert_cli.training.readings import Reading, Readings
 from tests.models import TEXTS, tiny_encoder
+from tests.test_training import examples, trainer
 
 
 def embedder(encoder: SentenceEncoder, token_budget: int = 64) -> Embedder:
@@ -139,49 +143,94 @@ def test_a_cutter_takes_every_row_once_whatever_the_budgets(
     assert (np.diff(sizes[taken]) >= 0).all() if taken else not lengths
 
 
-class Device(Outbox):
-    """An outbox whose device writes late: a copy holds nothing before its event is waited for."""
+class Copied:
+    """A copy that holds nothing before it is waited for, as one from a GPU."""
 
-    def __init__(self, target: Any) -> None:
-        super().__init__(target, torch.device("cpu"))
-        self._copies = True
-        self.log: list[str] = []
+    log: ClassVar[list[str]] = []
 
-    def _pinned(self, like: torch.Tensor) -> torch.Tensor:
-        outer = self
-
-        class Late(torch.Tensor):
-            def copy_(self, source: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
-                assert non_blocking, "a copy must not wait"
-                self.source = source.clone()
-                return self
-
-        outer.last = torch.full(like.shape, torch.nan).as_subclass(Late)
-        return outer.last
-
-    def _mark(self) -> Any:
-        host = self.last
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.source = tensor.clone()
         self.log.append("copy")
-        outer = self
 
-        class Done:
-            def synchronize(self) -> None:
-                outer.log.append("wait")
-                torch.Tensor.copy_(host, host.source)
-
-        return Done()
+    def wait(self) -> torch.Tensor:
+        self.log.append("wait")
+        return self.source
 
 
-def test_copies_are_waited_for_late_and_arrive_in_their_rows() -> None:
+@pytest.fixture
+def copies(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What happens to copies from a GPU, which this machine need not have."""
+    monkeypatch.setattr(Copied, "log", [])
+    monkeypatch.setattr("sbert_cli.engine.outbox.Late", Copied)
+    monkeypatch.setattr("sbert_cli.training.readings.Late", Copied)
+    return Copied.log
+
+
+CUDA = torch.device("cuda")
+
+
+def test_copies_are_waited_for_late_and_arrive_in_their_rows(copies: list[str]) -> None:
     target = np.zeros((30, 4), dtype=np.float32)
-    box, order = Device(target), np.random.default_rng(1).permutation(30)
+    box, order = Outbox(target, CUDA), np.random.default_rng(1).permutation(30)
     values = torch.randn(30, 4)
     for batch in np.array_split(order, 10):
         box.put(batch, values[batch])
-    assert box.log[: DEPTH + 1] == ["copy"] * (DEPTH + 1)
+    assert copies[: DEPTH + 1] == ["copy"] * (DEPTH + 1)
     box.close()
-    assert box.log.count("copy") == box.log.count("wait") == 10
+    assert copies.count("copy") == copies.count("wait") == 10
     np.testing.assert_array_equal(target, values.numpy())
+
+
+def test_a_loss_is_read_once_the_next_step_was_asked_for(copies: list[str]) -> None:
+    readings = Readings(CUDA)
+    due = [readings.put(step, "main", torch.tensor(step / 4)) for step in (1, 2, 3)]
+    assert copies == ["copy", "copy", "wait", "copy", "wait"]
+    assert due == [[], [Reading(1, "main", 0.25)], [Reading(2, "main", 0.5)]]
+    assert readings.rest() == [Reading(3, "main", 0.75)] and readings.rest() == []
+
+
+def test_on_a_cpu_a_loss_is_there_at_once(copies: list[str]) -> None:
+    readings = Readings(torch.device("cpu"))
+    assert readings.put(1, "main", torch.tensor(0.5)) == [Reading(1, "main", 0.5)]
+    assert readings.rest() == [] and copies == []
+
+
+def late_trainer(monkeypatch: pytest.MonkeyPatch, place: Path, broken: bool, **keys: int) -> Any:
+    """A training whose losses arrive late, as those of a GPU."""
+    encoder = tiny_encoder(dropout=0.1)
+    data = examples(encoder)
+    if broken:
+        data.labels[-1] = np.nan
+    run = trainer(place, encoder, data, **keys)
+    monkeypatch.setattr(run._readings, "_late", True)
+    return run
+
+
+@pytest.mark.parametrize("log_steps", [1, 3, 5])
+def test_late_losses_are_all_written(
+    log_steps: int, copies: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    for name in ("late", "at once"):
+        run = late_trainer(monkeypatch, tmp_path / name, False, log_steps=log_steps, epochs=2)
+        monkeypatch.setattr(run._readings, "_late", name == "late")
+        run.fit()
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        told.append([json.loads(line) for line in lines])
+    assert told[0] == told[1] and copies.count("copy") == copies.count("wait") > 0
+
+
+def test_nothing_is_kept_after_a_late_loss_that_is_no_number(
+    copies: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = late_trainer(monkeypatch, tmp_path / "r", True, checkpoint_steps=1)
+    with pytest.raises(NumericalError, match="loss is nan"):
+        run.fit()
+    place = tmp_path / "r"
+    assert not (place / "best").exists()
+    kept = sorted(int(path.name[5:]) for path in place.glob("checkpoints/step-*"))
+    stopped = copies.count("wait")
+    assert kept == list(range(1, stopped)), "no checkpoint of the step that failed"
 
 
 def test_the_next_item_is_worked_on_while_one_is_used() -> None:

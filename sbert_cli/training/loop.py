@@ -29,6 +29,7 @@ from sbert_cli.report.run import RunFolder
 from sbert_cli.training.examples import Rows
 from sbert_cli.training.gradients import Gradients, by_rows
 from sbert_cli.training.plan import Objective, Step, epoch_steps
+from sbert_cli.training.readings import Reading, Readings
 from sbert_cli.training.schedule import Schedule
 from sbert_cli.training.settings import TrainSettings
 
@@ -80,7 +81,8 @@ class Trainer:
         self._scaler = torch.amp.GradScaler(
             compute.device.type, enabled=compute.precision == "fp16"
         )
-        self._losses: list[tuple[str, float]] = []  # objective and loss of each step
+        self._readings = Readings(compute.device)
+        self._losses: list[Reading] = []  # those since the last line of metrics
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self._gradients = Gradients(parameters)
         self.ranks.equalize(parameters)
@@ -104,10 +106,13 @@ class Trainer:
                     self._step(step, each)
                     step += 1
                     self._tell(step, bar)
-                    due = settings.eval_steps and step % settings.eval_steps == 0
-                    if (step == end or due) and self.evaluate:
+                    due = step == end or _is_due(step, settings.eval_steps)
+                    kept = _is_due(step, settings.checkpoint_steps)
+                    if due or kept:  # nothing is saved after a loss that is no number
+                        self._read(self._readings.rest())
+                    if due and self.evaluate:
                         self._look(step)
-                    if settings.checkpoint_steps and step % settings.checkpoint_steps == 0:
+                    if kept:
                         self.ranks.on_main(partial(self._checkpoint, step))
                     if self._is_stuck():
                         break
@@ -126,14 +131,11 @@ class Trainer:
         for values, peak in zip(self.optimizer.param_groups, self._peaks, strict=True):
             values["lr"] = peak * self.schedule(step)
         rows = sum(map(len, planned.batches))
-        mean = 0.0
+        mean = torch.zeros((), device=self.compute.device)
         for batch_rows in planned.batches:
             loss = self._loss(objective, batch_rows)
             share = len(batch_rows) / rows
-            value = float(loss.detach())
-            if not math.isfinite(value):  # then on every rank
-                self.ranks.on_main(partial(self._stop_diverged, step + 1, value))
-            mean += share * value
+            mean += share * loss.detach()
             scaled = self._scaler.scale(loss * share)
             if scaled.requires_grad:  # it does not where this rank has none of the rows
                 scaled.backward()  # type: ignore[no-untyped-call]
@@ -144,7 +146,7 @@ class Trainer:
             self._scaler.step(self.optimizer)
         self._scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        self._losses.append((objective.name, mean))
+        self._read(self._readings.put(step + 1, objective.name, mean))
 
     def _loss(self, objective: Objective, rows: Rows) -> Tensor:
         """The loss of a batch, of which this rank embeds its share."""
@@ -156,18 +158,27 @@ class Trainer:
         loss: Tensor = objective.loss(columns, batch.labels)
         return loss
 
+    def _read(self, readings: Sequence[Reading]) -> None:
+        """Take losses; one that is no number ends the training before anything is saved."""
+        for reading in readings:
+            if not math.isfinite(reading.loss):  # then on every rank
+                self.ranks.on_main(partial(self._stop_diverged, reading.step, reading.loss))
+        self._losses += readings
+
     def _tell(self, step: int, bar: Progress) -> None:
         """Write the mean losses of the last `log_steps` steps and move the bar."""
-        bar.describe(loss=self._losses[-1][1])
+        if self._losses:
+            bar.describe(loss=self._losses[-1].loss)
         bar.advance()
         if step % self.settings.log_steps == 0:
+            self._read(self._readings.rest())
             rate = self.optimizer.param_groups[0]["lr"]
             mean = _mean(self._losses)
             row: dict[str, object] = {"step": step, "epoch": self._epoch(step), "loss": mean}
             if len(self.objectives) > 1:
                 row["losses"] = {
-                    name: _mean([each for each in self._losses if each[0] == name])
-                    for name in sorted({name for name, _ in self._losses})
+                    name: _mean([each for each in self._losses if each.objective == name])
+                    for name in sorted({each.objective for each in self._losses})
                 }
             self.run.record({**row, "lr": rate})
             self._losses.clear()
@@ -237,5 +248,9 @@ def dropout_seed(seed: int, step: int, rank: int) -> int:
     return seed * 1_000_003 + step + rank * 998_244_353
 
 
-def _mean(losses: Sequence[tuple[str, float]]) -> float:
-    return sum(loss for _, loss in losses) / len(losses)
+def _is_due(step: int, every: int) -> bool:
+    return bool(every) and step % every == 0
+
+
+def _mean(losses: Sequence[Reading]) -> float:
+    return sum(each.loss for each in losses) / len(losses)
