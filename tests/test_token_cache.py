@@ -72,7 +72,8 @@ def test_tokens_from_disk_are_those_of_the_tokenizer(
     tokenizer = Counted(make())
     for _ in range(2):
         same(cached_tokens(tokenizer, texts, tmp_path), make()(texts))
-    assert tokenizer.texts == len(texts), "read once"
+    looks = 2  # an empty text each time, whose types are looked at
+    assert tokenizer.texts == len(texts) + looks, "read once"
 
 
 def test_the_ids_are_mapped_and_the_file_is_never_changed(tmp_path: Path) -> None:
@@ -84,6 +85,12 @@ def test_the_ids_are_mapped_and_the_file_is_never_changed(tmp_path: Path) -> Non
     before = tokens.ids.copy()
     tokens.ids[:] = 0
     np.testing.assert_array_equal(cached_tokens(text_tokenizer(), TEXTS, tmp_path).ids, before)
+
+
+def test_types_are_not_lost(tmp_path: Path) -> None:
+    tokenizer = text_tokenizer()
+    tokenizer._typed = True  # type: ignore[attr-defined]
+    assert cached_tokens(tokenizer, TEXTS, tmp_path).types is not None
 
 
 def test_batches_of_mapped_tokens_are_those_of_tokens_in_memory(tmp_path: Path) -> None:
@@ -142,7 +149,7 @@ def test_a_damaged_file_is_made_anew(
     damage(path)
     for _ in range(2):
         np.testing.assert_array_equal(cached_tokens(tokenizer, TEXTS, tmp_path).ids, expected)
-    assert tokenizer.texts == 2 * len(TEXTS)
+    assert tokenizer.texts == 2 * len(TEXTS) + 3, "an empty text each time, else twice"
 
 
 def test_a_second_training_reads_the_tokens_of_the_first(

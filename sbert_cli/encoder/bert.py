@@ -63,11 +63,13 @@ class Embeddings(nn.Module):
             self.token_type_embeddings = Embedding(config.type_vocab_size, size)
         self.LayerNorm = nn.LayerNorm(size, eps=config.layer_norm_eps)
 
-    def forward(self, ids: Tensor, runs: Sequence[Run]) -> Tensor:
-        """The embedding layer before its dropout; all tokens are of type 0."""
+    def forward(self, ids: Tensor, runs: Sequence[Run], types: Tensor | None = None) -> Tensor:
+        """The embedding layer before its dropout; without `types` all tokens are of type 0."""
         x = self.word_embeddings(ids)
-        if self.token_type_embeddings is not None:
-            x = x + self.token_type_embeddings.weight[0]
+        table = self.token_type_embeddings
+        if table is not None:  # RoBERTa has one type for both texts of a pair
+            several = types is not None and table.num_embeddings > 1
+            x = x + (table(types) if several else table.weight[0])
         x = x + self.position_embeddings(places(runs, self.first_position, ids.device))
         normed: Tensor = self.LayerNorm(x)
         return normed
@@ -110,30 +112,37 @@ class Bert(nn.Module):
         self._frozen: Frozen | None = None
 
     def forward(
-        self, ids: Tensor, runs: Sequence[Run], *, layers: bool = False, cls: bool = False
+        self,
+        ids: Tensor,
+        runs: Sequence[Run],
+        types: Tensor | None = None,
+        *,
+        layers: bool = False,
+        cls: bool = False,
     ) -> list[Tensor]:
         """Token vectors [tokens, hidden_size], then those of every layer if asked.
 
-        With `cls` only the first token of each row comes out of the last layer, [rows,
-        hidden_size]. Every run must hold tokens.
+        `types` [tokens] tell the second text of two, if there are such rows. With `cls` only the
+        first token of each row comes out of the last layer, [rows, hidden_size]. Every run must
+        hold tokens.
         """
         if torch.is_grad_enabled() or self.training:
             self._frozen = None  # an optimizer may change the weights next
-            return self._forward(ids, runs, layers=layers, cls=cls)
+            return self._forward(ids, runs, types, layers=layers, cls=cls)
         if self._frozen is None or not self._frozen.holds(self):
             self._frozen = Frozen(self)
-        return self._frozen.forward(ids, runs, layers=layers, cls=cls)
+        return self._frozen.forward(ids, runs, types, layers=layers, cls=cls)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy is made of: it lays out its weights itself."""
         return {**self.__dict__, "_frozen": None}
 
     def _forward(
-        self, ids: Tensor, runs: Sequence[Run], *, layers: bool, cls: bool
+        self, ids: Tensor, runs: Sequence[Run], types: Tensor | None, *, layers: bool, cls: bool
     ) -> list[Tensor]:
         """With dropout while training, and everything that gradients need."""
         rate = self.dropout if self.training else 0.0
-        x = drop(self.embeddings(ids, runs), rate)
+        x = drop(self.embeddings(ids, runs, types), rate)
         if self.config.embedding_size != self.config.hidden_size:
             x = self.embeddings_project(x)
         bias = self.bias.of(runs) if self.bias else None

@@ -36,6 +36,7 @@ class Features:
 
     ids: Tensor  # [tokens] int64, all rows back to back
     runs: tuple[Run, ...]
+    types: Tensor | None = None  # [tokens] int64, 1 in the second text of two; None: all 0
     prompt_length: int = 0  # tokens at the start of each row that are the prompt
     tokens: Tensor | None = None  # [tokens, dim]
     weights: Tensor | None = None  # [tokens], how much each token counts in the pooling

@@ -6,7 +6,7 @@ Computes the same as `Bert` without gradients, with fewer and larger products.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -82,13 +82,16 @@ class Frozen:
         same = self.dtype == _dtype(model) and self.compiled == model.compiled
         return same and self._seen.same()
 
-    def forward(self, ids: Tensor, runs: Sequence[Run], *, layers: bool, cls: bool) -> list[Tensor]:
+    def forward(
+        self, ids: Tensor, runs: Sequence[Run], types: Tensor | None, *, layers: bool, cls: bool
+    ) -> list[Tensor]:
         """As `Bert.forward`, in `dtype`."""
         if torch.is_autocast_enabled(ids.device.type):  # the weights are in its precision
             with torch.autocast(ids.device.type, enabled=False):
-                return self.forward(ids, runs, layers=layers, cls=cls)
+                return self.forward(ids, runs, types, layers=layers, cls=cls)
         model, heads = self.model, self.model.config.num_attention_heads
-        x = self._embed(ids, runs).to(self.dtype)
+        embed = self._embed if types is None else partial(model.embeddings, types=types)
+        x = embed(ids, runs).to(self.dtype)
         if self.project:
             x = self.project(x)
         bias = [b.to(self.dtype) for b in model.bias.of(runs)] if model.bias else None

@@ -16,6 +16,13 @@ from numpy.typing import NDArray
 
 from sbert_cli.errors import ModelError
 
+Text = str | tuple[str, str]  # a text, or two that are read as one sequence
+
+
+def behind(prefix: str, text: Text) -> Text:
+    """The text with `prefix` put before it; of two texts before the first."""
+    return prefix + text if isinstance(text, str) else (prefix + text[0], text[1])
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -24,6 +31,7 @@ class Tokens:
     ids: NDArray[np.int32]  # [tokens]
     offsets: NDArray[np.int64]  # [rows + 1], where each text starts
     truncated: NDArray[np.bool_]  # [rows], whether the text was cut to fit
+    types: NDArray[np.int32] | None = None  # [tokens], 1 in the second text of two; None: all 0
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -34,18 +42,20 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def gather(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
-        """The ids of `rows`, back to back in that order."""
+    def gather(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32] | None]:
+        """The ids of `rows`, back to back in that order, and the types."""
+        where = self._places(rows)
+        return self.ids[where], None if self.types is None else self.types[where]
+
+    def _places(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | slice:
         if len(rows) == 1:
-            return self.ids[self.offsets[rows[0]] : self.offsets[rows[0] + 1]]
+            return slice(self.offsets[rows[0]], self.offsets[rows[0] + 1])
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
         ends = np.cumsum(lengths)
-        where = np.arange(ends[-1] if len(ends) else 0) + np.repeat(
-            starts - (ends - lengths), lengths
-        )
-        ids: NDArray[np.int32] = self.ids[where]
-        return ids
+        places: NDArray[np.int64] = np.arange(ends[-1] if len(ends) else 0)
+        places += np.repeat(starts - (ends - lengths), lengths)
+        return places
 
 
 class Tokenizer(Protocol):
@@ -53,8 +63,8 @@ class Tokenizer(Protocol):
 
     max_seq_length: int | None  # longest text in tokens; None: no limit
 
-    def __call__(self, texts: Sequence[str]) -> Tokens:
-        """Tokenise a batch of texts, cut at `max_seq_length`."""
+    def __call__(self, texts: Sequence[Any]) -> Tokens:
+        """Tokenise a batch of texts, cut at `max_seq_length`; not every kind reads pairs."""
 
     def prompt_length(self, prompt: str) -> int:
         """Tokens that `prompt` puts before a text."""
@@ -79,8 +89,13 @@ def read_backend(path: Path) -> Any:
         raise ModelError(f"the tokenizer cannot be read: {error}", where=str(path)) from None
 
 
-def encode(backend: Any, texts: Sequence[str], *, limit: int | None, special: bool) -> Tokens:
-    """The ids that a Rust tokenizer gives, with special tokens if asked; `limit` tells cut rows."""
+def encode(
+    backend: Any, texts: Sequence[Text], *, limit: int | None, special: bool, typed: bool = False
+) -> Tokens:
+    """The ids that a Rust tokenizer gives, with special tokens if asked; `limit` tells cut rows.
+
+    Types are given for pairs, and for single texts where `typed` says so.
+    """
     rows = backend.encode_batch_fast(list(texts), add_special_tokens=special)
     ids = [row.ids for row in rows]
     lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
@@ -91,7 +106,11 @@ def encode(backend: Any, texts: Sequence[str], *, limit: int | None, special: bo
     # Only rows at the limit can have been cut; the overflow tells those that just fit.
     for row in truncated.nonzero()[0]:
         truncated[row] = bool(rows[row].overflowing)
-    return Tokens(flat, offsets, truncated)
+    types = None
+    if typed or any(type(text) is tuple for text in texts):
+        told = chain.from_iterable(row.type_ids for row in rows)
+        types = np.fromiter(told, dtype=np.int32, count=int(offsets[-1]))
+    return Tokens(flat, offsets, truncated, types)
 
 
 def rust_rules(backend: Any) -> str:
@@ -123,6 +142,8 @@ class TextTokenizer:
         self.do_lower_case = do_lower_case
         self.prefix = prefix  # put before every text, and before its prompt
         self._backend = backend
+        # XLNet's special tokens have a type of their own in single texts too.
+        self._typed = any(backend.encode("").type_ids)
         self.max_seq_length = max_seq_length
         if do_lower_case:
             _lower_first(backend)
@@ -142,10 +163,15 @@ class TextTokenizer:
             self._backend.enable_truncation(limit)
             self.pretrained.model_max_length = limit
 
-    def __call__(self, texts: Sequence[str]) -> Tokens:
-        """Tokenise a batch of texts, special tokens added, cut at `max_seq_length`."""
-        whole = [self.prefix + text for text in texts] if self.prefix else texts
-        return encode(self._backend, whole, limit=self.max_seq_length, special=True)
+    def __call__(self, texts: Sequence[Text]) -> Tokens:
+        """Tokenise a batch of texts, special tokens added, cut at `max_seq_length`.
+
+        Of two texts that are too long together the longer one is cut.
+        """
+        whole = [behind(self.prefix, text) for text in texts] if self.prefix else texts
+        return encode(
+            self._backend, whole, limit=self.max_seq_length, special=True, typed=self._typed
+        )
 
     def prompt_length(self, prompt: str) -> int:
         """Tokens that `prompt` puts before a text: its own, and those that open every text."""

@@ -43,6 +43,8 @@ class Transformer(Part):
         model.config.output_hidden_states = False
         self._pooler = [None]
         self.packed = True
+        # The tokenizer says whether the model is to be told which of two texts a token is of.
+        self._takes_types = "token_type_ids" in tokenizer.pretrained.model_input_names
         if not isinstance(model, Bert):
             self._fit(model)
 
@@ -50,6 +52,7 @@ class Transformer(Part):
         """Find out how to run a model of the library."""
         # Nothing is generated: keys and values of earlier tokens are not kept.
         takes = inspect.signature(model.forward).parameters
+        self._takes_types &= "token_type_ids" in takes
         self._options = {name: False for name in ("use_cache", "use_mems") if name in takes}
         # Sentence vectors never use the pooler: it is kept for saving, not run.
         self._pooler = [getattr(model, "pooler", None)]
@@ -79,28 +82,38 @@ class Transformer(Part):
             count = int(self.model.config.num_hidden_layers) + 1
             features.layers = (features.tokens,) * count if features.wants_layers else None
             return features
+        types = features.types if self._takes_types else None
         if isinstance(self.model, Bert):
             only_cls = features.wants_cls and not features.wants_layers and self.cls == 0
             only_cls = only_cls and bool(self.model.layers)
-            states = self.model(features.ids, runs, layers=features.wants_layers, cls=only_cls)
+            states = self.model(
+                features.ids, runs, types, layers=features.wants_layers, cls=only_cls
+            )
             if only_cls:
                 features.runs = only_first(features.runs)
         else:
             run_model = self._forward_packed if self.packed else self._forward_runs
-            states = run_model(features.ids, runs, layers=features.wants_layers)
+            states = run_model(features.ids, runs, types, layers=features.wants_layers)
         features.tokens, *layers = states
         features.layers = tuple(layers) or None
         features.cls = self.cls
         return features
 
     def _forward_packed(
-        self, ids: Tensor, runs: Sequence[Run], *, layers: bool = False
+        self,
+        ids: Tensor,
+        runs: Sequence[Run],
+        types: Tensor | None = None,
+        *,
+        layers: bool = False,
     ) -> list[Tensor]:
         """Token vectors [tokens, dim], then those of every layer if asked."""
         positions = torch.cat(
             [torch.arange(run.length, device=ids.device).repeat(run.rows) for run in runs]
         )
+        typed = {} if types is None else {"token_type_ids": types.unsqueeze(0)}
         output = self.model(
+            **typed,
             input_ids=ids.unsqueeze(0),
             position_ids=(positions + self._first_position).unsqueeze(0),
             runs=runs,
@@ -110,12 +123,20 @@ class Transformer(Part):
         return [states[0] for states in (output[0], *(output.get("hidden_states") or ()))]
 
     def _forward_runs(
-        self, ids: Tensor, runs: Sequence[Run], *, layers: bool = False
+        self,
+        ids: Tensor,
+        runs: Sequence[Run],
+        types: Tensor | None = None,
+        *,
+        layers: bool = False,
     ) -> list[Tensor]:
         """One dense forward a run: no row has padding, so no mask is needed."""
+        kinds: Sequence[dict[str, Tensor]] = [{}] * len(runs)
+        if types is not None:
+            kinds = [{"token_type_ids": rows} for rows in dense(types, runs)]
         outputs = [
-            self.model(input_ids=rows, output_hidden_states=layers, **self._options)
-            for rows in dense(ids, runs)
+            self.model(input_ids=rows, output_hidden_states=layers, **typed, **self._options)
+            for rows, typed in zip(dense(ids, runs), kinds, strict=True)
         ]
         parts = [(output[0], *(output.get("hidden_states") or ())) for output in outputs]
         return [

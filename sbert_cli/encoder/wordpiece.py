@@ -30,6 +30,7 @@ KNOWN = (
     "pad_to_multiple_of", "pad_token_type_id", "padding_side", "truncation_side",
     "truncation_strategy",
 )  # fmt: skip
+INPUTS = ("input_ids", "token_type_ids", "attention_mask")  # of BERT, where no file says other
 NO_LIMIT = 10**30  # the library's word for a tokenizer that names no limit
 FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
 FILES = ("tokenizer_config.json", "special_tokens_map.json")
@@ -43,6 +44,7 @@ class WordPiece:
         self.config = dict(config)
         self.name_or_path = name_or_path
         self.model_max_length: int = self.config.get("model_max_length") or NO_LIMIT
+        self.model_input_names = self.config.get("model_input_names") or INPUTS
         self.all_special_ids = [backend.token_to_id(token) for token in SPECIAL.values()]
 
     def save_pretrained(self, folder: Path) -> None:

@@ -16,11 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sbert_cli.encoder import Features, Run, SentenceEncoder, Tokens, load_folder
+from sbert_cli.encoder import Features, SentenceEncoder, Tokens, load_folder
 from sbert_cli.encoder.bert import Bert
-from sbert_cli.encoder.features import move
 from sbert_cli.encoder.pretrained import position_limit
-from sbert_cli.encoder.tokenizer import Tokenizer
+from sbert_cli.encoder.tokenizer import Text, TextTokenizer, Tokenizer, behind
 from sbert_cli.engine.ahead import ahead
 from sbert_cli.engine.budget import Budget
 from sbert_cli.engine.device import Compute, choose
@@ -32,6 +31,7 @@ from sbert_cli.errors import NumericalError, ResourceError, UsageError
 from sbert_cli.hub import find_model
 
 Vectors = NDArray[np.float32]
+FIRST = np.zeros(1, dtype=np.int64)  # the number of the only row
 PART = 1 << 15  # texts that are tokenised at a time, those of the next part while one is computed
 
 
@@ -106,7 +106,7 @@ class Embedder:
 
     def encode(
         self,
-        texts: Sequence[str] | str,
+        texts: Sequence[Text] | str,
         advance: Callable[[int], None] = lambda texts: None,
         *,
         normalize: bool | None = None,
@@ -116,9 +116,10 @@ class Embedder:
     ) -> Vectors:
         """Vectors [texts, dim] in the order of `texts`, one vector [dim] for a single text.
 
-        Equal texts are computed once. What is None is as the embedder was made. `advance` hears
-        how many texts each batch finished. Raises NumericalError naming the first text whose
-        vector is not finite, UsageError for a prompt or a size that the model does not have.
+        A tuple of two texts is read as one sequence. Equal texts are computed once. What is None
+        is as the embedder was made. `advance` hears how many texts each batch finished. Raises
+        NumericalError naming the first text whose vector is not finite, UsageError for a prompt
+        or a size that the model does not have, and for pairs where it reads none.
         """
         single = isinstance(texts, str)
         texts = [texts] if isinstance(texts, str) else texts
@@ -134,7 +135,7 @@ class Embedder:
         outbox = Outbox(unique, self.device)
         parts = [distinct[start : start + PART] for start in range(0, len(distinct), PART)]
         first = 0
-        for tokens in ahead(self.tokenizer, parts):
+        for tokens in ahead(self._tokenize, parts):
             own = copies[first : first + len(tokens)]
             for rows, _, vectors in self._run(tokens, output.prompt):
                 outbox.put(first + rows, _finish(vectors, output))
@@ -146,22 +147,21 @@ class Embedder:
         result = unique[inverse] if len(unique) < len(texts) else unique
         return result[0] if single else result
 
-    def _encode_one(self, text: str, output: Output) -> Vectors:
+    def _encode_one(self, text: Text, output: Output) -> Vectors:
         """The vector of one text, [1, dim], by the shortest way: who asks so waits for it."""
-        tokens = self.tokenizer([output.prompt + text])
+        tokens = self._tokenize([behind(output.prompt, text)])
         prompt_length = self.tokenizer.prompt_length(output.prompt) if output.prompt else 0
-        ids = move(torch.from_numpy(tokens.ids), self.device).long()
-        features = Features(ids, (Run(0, 1, len(ids)),), prompt_length=prompt_length)
+        features, _ = pack(tokens, FIRST, device=self.device, prompt_length=prompt_length)
         with self._inference():
             try:
                 vectors = _finish(self._forward(features), output).cpu().numpy()
             except torch.OutOfMemoryError as error:
-                raise self._too_long(len(ids)) from error
+                raise self._too_long(len(features.ids)) from error
         self._add(tokens, np.ones(1, dtype=np.int64))
-        self._check(vectors, np.zeros(1, dtype=np.int64), [text])
+        self._check(vectors, FIRST, [text])
         return vectors
 
-    def tokens(self, texts: Sequence[str] | str, *, prompt: str | None = None) -> list[Vectors]:
+    def tokens(self, texts: Sequence[Text] | str, *, prompt: str | None = None) -> list[Vectors]:
         """The vectors of the tokens of each text, [tokens, dim], special tokens included.
 
         One array a text, as long as the text itself: nothing is padded. A single text gives a
@@ -170,7 +170,7 @@ class Embedder:
         texts = [texts] if isinstance(texts, str) else texts
         prompt = self.output.prompt if prompt is None else prompt
         distinct, inverse = _distinct(texts, prompt)
-        tokens = self.tokenizer(distinct)
+        tokens = self._tokenize(distinct)
         unique: list[Vectors] = [np.empty(0, dtype=np.float32)] * len(tokens)
         for rows, features, _ in self._run(tokens, prompt, wants_tokens=True):
             flat = features.token_vectors().float().cpu().numpy()
@@ -186,6 +186,17 @@ class Embedder:
         By the function that the model's folder names: cosine, dot, or a negated distance.
         """
         return similarity(a, b, self.encoder.card.similarity)
+
+    def _tokenize(self, texts: Sequence[Text]) -> Tokens:
+        if isinstance(self.tokenizer, TextTokenizer):
+            return self.tokenizer(texts)
+        if any(type(text) is tuple for text in texts):
+            raise UsageError(
+                "this model reads single texts, not pairs",
+                where="a tuple among the texts",
+                fix="join the two texts, or take a transformer",
+            )
+        return self.tokenizer(texts)
 
     def _output(
         self, normalize: bool | None, size: int | None, prompt: str | None, name: str | None
@@ -280,22 +291,23 @@ class Embedder:
         self.count.tokens += int((tokens.lengths * copies).sum())
         self.count.truncated += int((tokens.truncated * copies).sum())
 
-    def _check(self, unique: Vectors, inverse: NDArray[np.int64], texts: Sequence[str]) -> None:
+    def _check(self, unique: Vectors, inverse: NDArray[np.int64], texts: Sequence[Text]) -> None:
         finite = np.asarray(np.isfinite(unique).all(axis=1))
         if not finite.all():
             row = int(np.flatnonzero(~finite[inverse])[0])
             raise NumericalError(
                 f"the vector of text {row + 1} is not finite",
-                where=f"text '{texts[row][:60]}'",
+                where=f"text '{str(texts[row])[:60]}'",
                 fix="engine.precision=fp32, or check the model's weights",
             )
 
 
-def _distinct(texts: Sequence[str], prompt: str) -> tuple[list[str], NDArray[np.int64]]:
+def _distinct(texts: Sequence[Text], prompt: str) -> tuple[list[Text], NDArray[np.int64]]:
     """The distinct texts behind the prompt, and which of them each text is."""
-    index: dict[str, int] = {}
+    index: dict[Text, int] = {}
+    whole = (behind(prompt, text) for text in texts)
     inverse = np.fromiter(
-        (index.setdefault(prompt + text, len(index)) for text in texts), np.int64, len(texts)
+        (index.setdefault(text, len(index)) for text in whole), np.int64, len(texts)
     )
     return list(index), inverse
 

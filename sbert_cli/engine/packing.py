@@ -58,6 +58,10 @@ def pack(
     lengths = tokens.offsets[rows + 1] - tokens.offsets[rows]
     order = np.argsort(lengths, kind="stable")
     packed = rows[order]
-    ids = move(torch.from_numpy(tokens.gather(packed)), device).long()
     runs = runs_of(lengths[order].tolist())
-    return Features(ids, runs, prompt_length=prompt_length), order
+    ids, types = (
+        None if part is None else move(torch.from_numpy(part), device).long()
+        for part in tokens.gather(packed)
+    )
+    assert ids is not None, "only the types may be missing"
+    return Features(ids, runs, types, prompt_length), order
