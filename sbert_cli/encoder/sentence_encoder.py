@@ -58,7 +58,7 @@ class SentenceEncoder(nn.Module):
 
     def forward(self, features: Features) -> Tensor:
         """Sentence vectors [rows, dim] in the order of the packed rows."""
-        if not features.rows:
+        if not features.runs:
             return torch.zeros(0, self.dim, device=features.ids.device)
         features.wants_layers |= self.needs_layers
         features.wants_cls |= self._needs_only_cls(features) and not features.wants_tokens

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -16,8 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sbert_cli.encoder import Features, SentenceEncoder, Tokens, load_folder
+from sbert_cli.encoder import Features, Run, SentenceEncoder, Tokens, load_folder
 from sbert_cli.encoder.bert import Bert
+from sbert_cli.encoder.features import move
 from sbert_cli.encoder.pretrained import position_limit
 from sbert_cli.encoder.tokenizer import Text, TextTokenizer, Tokenizer, behind
 from sbert_cli.engine.ahead import ahead
@@ -150,14 +150,27 @@ class Embedder:
     def _encode_one(self, text: Text, output: Output) -> Vectors:
         """The vector of one text, [1, dim], by the shortest way: who asks so waits for it."""
         tokens = self._tokenize([behind(output.prompt, text)])
+        ids, types = (
+            None if part is None else move(torch.from_numpy(part), self.device).long()
+            for part in (tokens.ids, tokens.types)
+        )
+        assert ids is not None, "only the types may be missing"
+        runs = (Run(0, 1, len(ids)),)
         prompt_length = self.tokenizer.prompt_length(output.prompt) if output.prompt else 0
-        features, _ = pack(tokens, FIRST, device=self.device, prompt_length=prompt_length)
-        with self._inference():
-            try:
-                vectors = _finish(self._forward(features), output).cpu().numpy()
-            except torch.OutOfMemoryError as error:
-                raise self._too_long(len(features.ids)) from error
-        self._add(tokens, np.ones(1, dtype=np.int64))
+        training = self.encoder.training
+        if training:
+            self.encoder.eval()
+        try:
+            found = self._forward(Features(ids, runs, types, prompt_length))
+            vectors: Vectors = _finish(found, output).cpu().numpy()
+        except torch.OutOfMemoryError as error:
+            raise self._too_long(len(ids)) from error
+        finally:
+            if training:
+                self.encoder.train()
+        self.count.texts += 1
+        self.count.tokens += len(ids)
+        self.count.truncated += bool(tokens.truncated[0])
         self._check(vectors, FIRST, [text])
         return vectors
 
@@ -203,6 +216,8 @@ class Embedder:
     ) -> Output:
         """The embedder's own output, but for what a call asks for."""
         own = self.output
+        if normalize is None and size is None and prompt is None and name is None:
+            return own
         self._check_size(size)
         asked = prompt is not None or name is not None
         return Output(
@@ -230,7 +245,10 @@ class Embedder:
         # A text without a token still fills a row of every later module.
         lengths = np.maximum(tokens.lengths, 1)
         cutter = Cutter(lengths)
-        with self._inference():
+        training = self.encoder.training
+        if training:  # it visits every module: more than a short text takes
+            self.encoder.eval()
+        try:
             while len(rows := cutter.take(self.budget.current)):
                 features, order = pack(
                     tokens, rows, device=self.device, prompt_length=prompt_length
@@ -243,15 +261,6 @@ class Embedder:
                     cutter.put_back(rows)
                     continue
                 yield rows[order], features, vectors
-
-    @contextmanager
-    def _inference(self) -> Iterator[None]:
-        """The encoder as it computes, whether or not it is being trained."""
-        training = self.encoder.training
-        if training:  # it visits every module: more than a short text takes
-            self.encoder.eval()
-        try:
-            yield
         finally:
             if training:
                 self.encoder.train()
