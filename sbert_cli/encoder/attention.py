@@ -31,7 +31,7 @@ def self_attention(
     Rows never see one another: each run is its own call.
     """
     if len(runs) == 1 and not dropout and not torch.is_grad_enabled():
-        return _one_run(qkv, runs[0], heads, bias[0] if bias else None)
+        return one_run(qkv, runs[0], heads, bias[0] if bias else None)
     if qkv.device.type == "cpu" and torch.is_grad_enabled() and qkv.dtype == torch.bfloat16:
         # Many small products and their gradients are several times slower in bf16.
         with torch.autocast("cpu", enabled=False):
@@ -44,13 +44,14 @@ def self_attention(
     parts = []
     for number, (run, part) in enumerate(zip(runs, split(qkv, runs), strict=True)):
         mask = bias[number] if bias else None
-        parts.append(_one_run(part, run, heads, mask, dropout))
+        parts.append(one_run(part, run, heads, mask, dropout))
     return torch.cat(parts)
 
 
-def _one_run(
+def one_run(
     qkv: Tensor, run: Run, heads: int, mask: Tensor | None = None, dropout: float = 0.0
 ) -> Tensor:
+    """Attention of the rows of one run, [tokens, 3 × dim] → [tokens, dim]."""
     views = qkv.view(run.rows, run.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
     q, k, v = views.unbind()  # [rows, heads, length, dim of a head]
     out = F.scaled_dot_product_attention(q, k, v, mask, dropout)

@@ -7,12 +7,13 @@ fifth less time than oneDNN's for a handful of rows, and no Python runs that is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from sbert_cli.encoder.attention import Bias, self_attention
+from sbert_cli.encoder.attention import Bias, one_run, self_attention
 from sbert_cli.encoder.features import Run, firsts
 
 if TYPE_CHECKING:
@@ -43,9 +44,12 @@ class Few:
         norm = torch.layer_norm
         heads, eps, size, count = self.heads, self.eps, x.shape[1:], x.shape[0]
         last = self.layers[-1] if cls else None
+        attend = partial(self_attention, runs=runs, heads=heads, bias=bias)
+        if len(runs) == 1:
+            attend = partial(one_run, run=runs[0], heads=heads, mask=bias[0] if bias else None)
         for layer in self.layers:
             qkv, attended, attended_norm, inner, outer, outer_norm = layer
-            a = self_attention(product(x, *qkv, count), runs, heads, bias=bias)
+            a = attend(product(x, *qkv, count))
             if layer is last:
                 a, x = firsts(a, runs), firsts(x, runs)
                 count = x.shape[0]

@@ -55,7 +55,10 @@ class Frozen:
         self.compiled = model.compiled
         self._finish = compiled() if model.compiled else finish
         with torch.no_grad():
-            self._places = _places(model.embeddings)
+            table = model.embeddings
+            self._words = table.word_embeddings.weight
+            self._places = _places(table)
+            self._embedded_norm = (table.LayerNorm.weight, table.LayerNorm.bias)
             self.layers = [self._freeze(layer) for layer in model.layers]
         self._few_are_faster = can_be_few(self.layers)
 
@@ -109,12 +112,10 @@ class Frozen:
 
     def _embed(self, ids: Tensor, runs: Sequence[Run]) -> Tensor:
         """As `Embeddings.forward`; the vectors of places are added without being gathered."""
-        table = self.model.embeddings
-        norm = table.LayerNorm
-        x = F.embedding(ids, table.word_embeddings.weight)
+        x = F.embedding(ids, self._words)
         for rows, run in zip(dense(x, runs), runs, strict=True):
             rows += self._places[: run.length]
-        return torch.layer_norm(x, x.shape[-1:], norm.weight, norm.bias, self.eps)
+        return torch.layer_norm(x, x.shape[-1:], *self._embedded_norm, self.eps)
 
     def _norm(self, norm: nn.LayerNorm) -> Pair:
         return norm.weight.detach().to(self.dtype), norm.bias.detach().to(self.dtype)

@@ -5,7 +5,7 @@ Knows nothing of files, devices or batching: `folder` reads and writes it, the e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -60,9 +60,10 @@ class SentenceEncoder(nn.Module):
         """Sentence vectors [rows, dim] in the order of the packed rows."""
         if not features.runs:
             return torch.zeros(0, self.dim, device=features.ids.device)
-        features.wants_layers |= self.needs_layers
-        features.wants_cls |= self._needs_only_cls(features) and not features.wants_tokens
-        for module in self.chain:
+        modules = list(self.chain)
+        features.wants_layers |= _need_layers(modules)
+        features.wants_cls |= _need_only_cls(modules, features) and not features.wants_tokens
+        for module in modules:
             features = module(features)
         return features.sentence_vectors()
 
@@ -84,13 +85,7 @@ class SentenceEncoder(nn.Module):
     @property
     def needs_layers(self) -> bool:
         """Whether a module needs the vectors of every layer of the transformer."""
-        return any(getattr(module, "needs_layers", False) for module in self.chain)
-
-    def _needs_only_cls(self, features: Features) -> bool:
-        pooling = self.chain[1] if len(self.chain) > 1 else None
-        if not isinstance(pooling, Pooling) or pooling.modes != ("cls",):
-            return False
-        return pooling.include_prompt or not features.prompt_length
+        return _need_layers(self.chain)
 
     @property
     def is_whole(self) -> bool:
@@ -121,3 +116,14 @@ class SentenceEncoder(nn.Module):
                 fix=f"did you mean '{near}'?" if near else f"its prompts: {known}",
             )
         return self.card.prompts[name]
+
+
+def _need_layers(modules: Iterable[nn.Module]) -> bool:
+    return any(getattr(module, "needs_layers", False) for module in modules)
+
+
+def _need_only_cls(modules: Sequence[nn.Module], features: Features) -> bool:
+    pooling = modules[1] if len(modules) > 1 else None
+    if not isinstance(pooling, Pooling) or pooling.modes != ("cls",):
+        return False
+    return pooling.include_prompt or not features.prompt_length

@@ -98,14 +98,15 @@ def encode(
     """
     rows = backend.encode_batch_fast(list(texts), add_special_tokens=special)
     ids = [row.ids for row in rows]
-    lengths = np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))
+    lengths = list(map(len, ids))
     offsets = np.zeros(len(ids) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     flat = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(offsets[-1]))
-    truncated = lengths == (limit or -1)
     # Only rows at the limit can have been cut; the overflow tells those that just fit.
-    for row in truncated.nonzero()[0]:
-        truncated[row] = bool(rows[row].overflowing)
+    cut = [
+        length == limit and bool(row.overflowing) for length, row in zip(lengths, rows, strict=True)
+    ]
+    truncated = np.array(cut, dtype=np.bool_)
     types = None
     if typed or any(type(text) is tuple for text in texts):
         told = chain.from_iterable(row.type_ids for row in rows)

@@ -201,15 +201,16 @@ class Embedder:
         return similarity(a, b, self.encoder.card.similarity)
 
     def _tokenize(self, texts: Sequence[Text]) -> Tokens:
-        if isinstance(self.tokenizer, TextTokenizer):
-            return self.tokenizer(texts)
+        tokenizer = self.tokenizer
+        if isinstance(tokenizer, TextTokenizer):
+            return tokenizer(texts)
         if any(type(text) is tuple for text in texts):
             raise UsageError(
                 "this model reads single texts, not pairs",
                 where="a tuple among the texts",
                 fix="join the two texts, or take a transformer",
             )
-        return self.tokenizer(texts)
+        return tokenizer(texts)
 
     def _output(
         self, normalize: bool | None, size: int | None, prompt: str | None, name: str | None
@@ -323,6 +324,8 @@ def _distinct(texts: Sequence[Text], prompt: str) -> tuple[list[Text], NDArray[n
 
 def _finish(vectors: torch.Tensor, output: Output) -> torch.Tensor:
     """Sentence vectors as they are given out: in fp32, cut, scaled."""
+    if vectors.dtype == torch.float32 and not (output.truncate_dim or output.normalize):
+        return vectors
     with torch.inference_mode():
         vectors = vectors.float()[:, : output.truncate_dim]
         return torch.nn.functional.normalize(vectors, dim=1) if output.normalize else vectors
