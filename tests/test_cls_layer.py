@@ -26,7 +26,8 @@ def test_cls_of_the_shortened_last_layer_is_that_of_the_whole(
     vectors, tokens = ours.encode(TEXTS), ours.tokens(TEXTS)
     lengths = encoder.tokenizer([prompt + text for text in TEXTS]).lengths
     assert [len(each) for each in tokens] == lengths.tolist()
-    monkeypatch.setattr(encoder, "_needs_only_cls", lambda features: False)
+    whole = "sbert_cli.encoder.sentence_encoder._need_only_cls"
+    monkeypatch.setattr(whole, lambda modules, features: False)
     np.testing.assert_allclose(vectors, ours.encode(TEXTS), atol=1e-6)
     if include_prompt:
         np.testing.assert_allclose(vectors, [each[0] for each in tokens], atol=1e-6)
