@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,14 +18,13 @@ from numpy.typing import NDArray
 
 from sbert_cli.encoder import Features, Run, SentenceEncoder, Tokens, load_folder
 from sbert_cli.encoder.bert import Bert
-from sbert_cli.encoder.features import move
 from sbert_cli.encoder.pretrained import position_limit
 from sbert_cli.encoder.tokenizer import Text, TextTokenizer, Tokenizer, behind
 from sbert_cli.engine.ahead import ahead
 from sbert_cli.engine.budget import Budget
 from sbert_cli.engine.device import Compute, choose
 from sbert_cli.engine.outbox import Outbox
-from sbert_cli.engine.packing import Cutter, Rows, pack
+from sbert_cli.engine.packing import Cutter, Rows, features_of, pack
 from sbert_cli.engine.settings import EngineSettings
 from sbert_cli.engine.similarity import similarity
 from sbert_cli.errors import NumericalError, ResourceError, UsageError
@@ -150,26 +150,18 @@ class Embedder:
     def _encode_one(self, text: Text, output: Output) -> Vectors:
         """The vector of one text, [1, dim], by the shortest way: who asks so waits for it."""
         tokens = self._tokenize([behind(output.prompt, text)])
-        ids, types = (
-            None if part is None else move(torch.from_numpy(part), self.device).long()
-            for part in (tokens.ids, tokens.types)
-        )
-        assert ids is not None, "only the types may be missing"
-        runs = (Run(0, 1, len(ids)),)
+        length = len(tokens.ids)
         prompt_length = self.tokenizer.prompt_length(output.prompt) if output.prompt else 0
-        training = self.encoder.training
-        if training:
-            self.encoder.eval()
-        try:
-            found = self._forward(Features(ids, runs, types, prompt_length))
-            vectors: Vectors = _finish(found, output).cpu().numpy()
-        except torch.OutOfMemoryError as error:
-            raise self._too_long(len(ids)) from error
-        finally:
-            if training:
-                self.encoder.train()
+        features = features_of(
+            tokens.ids, tokens.types, (Run(0, 1, length),), self.device, prompt_length
+        )
+        with self._inference():
+            try:
+                vectors: Vectors = _finish(self._forward(features), output).cpu().numpy()
+            except torch.OutOfMemoryError as error:
+                raise self._too_long(length) from error
         self.count.texts += 1
-        self.count.tokens += len(ids)
+        self.count.tokens += length
         self.count.truncated += bool(tokens.truncated[0])
         self._check(vectors, FIRST, [text])
         return vectors
@@ -246,10 +238,7 @@ class Embedder:
         # A text without a token still fills a row of every later module.
         lengths = np.maximum(tokens.lengths, 1)
         cutter = Cutter(lengths)
-        training = self.encoder.training
-        if training:  # it visits every module: more than a short text takes
-            self.encoder.eval()
-        try:
+        with self._inference():
             while len(rows := cutter.take(self.budget.current)):
                 features, order = pack(
                     tokens, rows, device=self.device, prompt_length=prompt_length
@@ -262,6 +251,15 @@ class Embedder:
                     cutter.put_back(rows)
                     continue
                 yield rows[order], features, vectors
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        """The encoder as it computes, whether or not it is being trained."""
+        training = self.encoder.training
+        if training:  # it visits every module: more than a short text takes
+            self.encoder.eval()
+        try:
+            yield
         finally:
             if training:
                 self.encoder.train()

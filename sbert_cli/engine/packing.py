@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sbert_cli.encoder import Features, Tokens, runs_of
+from sbert_cli.encoder import Features, Run, Tokens, runs_of
 from sbert_cli.encoder.features import move
 
 Rows = NDArray[np.int64]
+Ids = NDArray[np.int32]
 
 
 class Cutter:
@@ -59,9 +60,17 @@ def pack(
     order = np.argsort(lengths, kind="stable")
     packed = rows[order]
     runs = runs_of(lengths[order].tolist())
-    ids, types = (
-        None if part is None else move(torch.from_numpy(part), device).long()
-        for part in tokens.gather(packed)
+    ids, types = tokens.gather(packed)
+    return features_of(ids, types, runs, device, prompt_length), order
+
+
+def features_of(
+    ids: Ids, types: Ids | None, runs: tuple[Run, ...], device: torch.device, prompt_length: int
+) -> Features:
+    """Flat ids [tokens] and their types as a batch on `device`."""
+    return Features(
+        move(torch.from_numpy(ids), device).long(),
+        runs,
+        None if types is None else move(torch.from_numpy(types), device).long(),
+        prompt_length,
     )
-    assert ids is not None, "only the types may be missing"
-    return Features(ids, runs, types, prompt_length), order
